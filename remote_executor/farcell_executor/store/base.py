@@ -1,0 +1,78 @@
+"""The store: one small interface per noun, written as a contract that every store's suite checks.
+
+1. `save` is atomic: after it returns, all its nouns are stored, or after an error none is.
+2. `save` replaces a noun with the same id; saving the same twice is as saving it once.
+3. What `save` stored survives the process (SQL stores; the memory store says so in `durable`).
+4. `flush` returns once everything saved before it would survive a power cut; many waiting calls share one fsync.
+5. Reads see every save that returned before them. Lists are ordered by creation, oldest first.
+6. Methods may be called from any task of one event loop, and at the same time.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from farcell_executor.model import Node, Run, Session, Token, Worker
+from farcell_protocol.ids import RunId, SessionId, TokenId
+
+Noun = Run | Session | Worker | Node
+
+
+class Runs(Protocol):
+    """Runs by id, and the lists people look at."""
+
+    async def run(self, run: RunId) -> Run | None:
+        """That run, or None."""
+
+    async def runs(self, owner: str | None = None, *, unfinished: bool = False, limit: int = 1000) -> list[Run]:
+        """The newest `limit` runs, of one owner or of all; `unfinished` leaves out the ended ones."""
+
+
+class Sessions(Protocol):
+    """Sessions by id, and the lists people look at."""
+
+    async def session(self, session: SessionId) -> Session | None:
+        """That session, or None."""
+
+    async def sessions(self, owner: str | None = None, *, alive: bool = False, limit: int = 1000) -> list[Session]:
+        """The newest `limit` sessions, of one owner or of all; `alive` leaves out the ended ones."""
+
+
+class Fleet(Protocol):
+    """Workers and nodes: what a restarted executor begins from."""
+
+    async def workers(self, *, alive: bool = True) -> list[Worker]:
+        """All workers; `alive` leaves out those that are gone."""
+
+    async def nodes(self) -> list[Node]:
+        """All nodes that were not given up."""
+
+
+class Tokens(Protocol):
+    """Tokens; only their digests are stored."""
+
+    async def save_token(self, token: Token) -> None:
+        """Store a new or changed token."""
+
+    async def token(self, token: TokenId) -> Token | None:
+        """That token, revoked or not, or None."""
+
+    async def tokens(self) -> list[Token]:
+        """All tokens."""
+
+
+class Store(Runs, Sessions, Fleet, Tokens, Protocol):
+    """All nouns, with what concerns them together."""
+
+    durable: bool
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date. Called once, before anything else."""
+
+    async def save(self, nouns: Iterable[Noun]) -> None:
+        """Store these nouns in one transaction."""
+
+    async def flush(self) -> None:
+        """Wait until everything saved so far would survive a power cut (group commit)."""
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the files; may be called twice."""

@@ -1,0 +1,83 @@
+"""What a run can report: numbered frames, kept in its log and replayed to any follower.
+
+An output frame holds a Jupyter message unchanged. Numbers start at 1, have no gaps, and the last
+frame of every run is its `End`: whoever has seen it has seen everything.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from farcell_protocol.errors import ErrorInfo
+
+MAX_FRAME_BYTES = 1 * 2**20
+"""What a worker keeps a frame under; larger values are cut into several `ValueBack` frames."""
+
+VALUE_CHUNK_BYTES = 512 * 2**10
+
+
+class Message(msgspec.Struct, frozen=True, tag="message", omit_defaults=True):
+    """A Jupyter IOPub message (`stream`, `display_data`, `execute_result`, `error`, ...), unchanged."""
+
+    msg_type: str
+    content: dict[str, Any]
+    metadata: dict[str, Any] = {}
+    buffers: list[bytes] = []
+
+
+class ValueInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a handle shows of a value that stayed there. Sizes are bytes."""
+
+    type: str
+    repr: str
+    size_bytes: int | None = None
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    device: str | None = None
+
+
+class ValueBack(msgspec.Struct, frozen=True, tag="value", omit_defaults=True):
+    """A name the cell bound or changed, coming home: by value in pieces, as a handle, or deleted.
+
+    `status` is "value" (the pickle is the joined `data` of this frame and those before it until
+    `more` is false; `digest` is the xxh3-128 of the whole), "handle" (it stayed; `why` says why) or
+    "deleted" (the cell deleted it).
+    """
+
+    name: str
+    status: Literal["value", "handle", "deleted"]
+    data: bytes = b""
+    more: bool = False
+    digest: str = ""
+    info: ValueInfo | None = None
+    why: str = ""
+
+
+class Elided(msgspec.Struct, frozen=True, tag="elided"):
+    """Frames `first` to `last` were replaced by later ones (progress bars) and are not kept."""
+
+    first: int
+    last: int
+    size_bytes: int
+
+
+Outcome = Literal["ok", "error", "cancelled", "timed-out", "lost", "refused"]
+"""How a run ended: `error` is the user's own exception, `lost` a worker that died under it."""
+
+
+class End(msgspec.Struct, frozen=True, tag="end", omit_defaults=True):
+    """The last frame of a run. `reason` is set unless the outcome is "ok" or the user's own "error"."""
+
+    outcome: Outcome
+    reason: ErrorInfo | None = None
+    execution_count: int | None = None
+
+
+Frame = Message | ValueBack | Elided | End
+
+_decoder: "msgspec.msgpack.Decoder[Frame]" = msgspec.msgpack.Decoder(Frame)
+
+
+def decode_frame(body: bytes | msgspec.Raw) -> Frame:
+    """One frame from its msgpack bytes."""
+    return _decoder.decode(body)

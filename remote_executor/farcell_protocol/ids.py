@@ -1,0 +1,50 @@
+"""Distinct types for the ids of the nouns, and how new ones are made."""
+
+import secrets
+from typing import NewType
+
+RunId = NewType("RunId", str)
+SessionId = NewType("SessionId", str)
+WorkerId = NewType("WorkerId", str)
+NodeId = NewType("NodeId", str)
+DeviceId = NewType("DeviceId", str)
+TokenId = NewType("TokenId", str)
+
+# Crockford's base 32 in lower case: no i, l, o, u, so an id can be read aloud and typed.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_LENGTH = 12  # 60 random bits: ids are unguessable labels, tokens are what grants access
+
+
+def _new(prefix: str) -> str:
+    return f"{prefix}-" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+
+
+def new_run_id() -> RunId:
+    """A fresh run id. The client makes it, so that a request sent twice is one run."""
+    return RunId(_new("r"))
+
+
+def new_session_id() -> SessionId:
+    """A fresh session id."""
+    return SessionId(_new("s"))
+
+
+def new_worker_id() -> WorkerId:
+    """A fresh worker id; keepers start at most one worker per id."""
+    return WorkerId(_new("w"))
+
+
+def new_node_id() -> NodeId:
+    """A fresh node id; an agent makes it once and keeps it in its data directory."""
+    return NodeId(_new("n"))
+
+
+def new_token_id() -> TokenId:
+    """A fresh token id: the public half of a token, which finds its row."""
+    return TokenId(_new("t"))
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Whether `text` has the exact form of an id with this prefix; used before it names a file."""
+    head, dash, tail = text.partition("-")
+    return head == prefix and bool(dash) and len(tail) == _LENGTH and all(c in _ALPHABET for c in tail)
