@@ -1,0 +1,53 @@
+# `make` alone lists the chores.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo lab test system check format bench docs build lock clean
+
+PY := .venv/bin/python
+PACKAGES := farcell farcell_protocol farcell_executor farcell_agent farcell_keeper farcell_worker
+
+help: ## list the chores
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## install everything development needs into .venv
+	@./scripts/venv.sh dev
+
+demo: ## run the quickstart notebook on a far worker, here and now
+	@./scripts/venv.sh run
+	@$(PY) scripts/demo.py
+
+lab: setup ## open JupyterLab (comes with the browser part)
+	@$(PY) -c "import jupyterlab" 2>/dev/null || $(PY) -m pip install --quiet jupyterlab
+	@$(PY) -m jupyter lab examples/notebooks/quickstart.ipynb
+
+test: setup ## the fast tests
+	@$(PY) -m pytest -m "not system" -n 2 --dist loadgroup
+
+system: setup ## the tests that need real engines, other users, minutes
+	@$(PY) -m pytest -m system
+
+check: setup ## format, lint, types, import contracts
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -c "from importlinter.cli import lint_imports_command as lint; lint()"
+
+format: setup ## format and fix what can be fixed
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+bench: setup ## the benchmarks, a JSON line per comparison
+	@$(PY) -m benchmarks.cold_start --json
+	@$(PY) -m benchmarks.stream_lines --json
+
+docs: setup ## check that README and docs tell the truth
+	@$(PY) -m pytest tests/docs
+
+build: setup ## build the wheel and the source archive into dist/
+	@$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: setup ## lock the requirements anew
+	@./scripts/lock.sh
+
+clean: ## remove everything that was made
+	rm -rf .venv dist build artefacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Make .venv hold what one of requirements/*.txt locks, and farcell itself (editable).
+#
+#   scripts/venv.sh run    what running needs (make demo)
+#   scripts/venv.sh dev    also what checking, testing and measuring need (make setup)
+#
+# Does nothing when .venv already holds it. PYTHON chooses the interpreter; pip's own settings and the
+# usual proxy variables hold.
+set -eu
+which=${1:?run or dev}
+cd "$(dirname "$0")/.."
+
+fits() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
+        if command -v "$candidate" >/dev/null 2>&1 && fits "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    echo "farcell needs Python 3.11 or newer with its venv module; on Debian or Ubuntu type:" \
+        "sudo apt-get install python3 python3-venv" >&2
+    exit 1
+}
+
+if [ -e .venv ] && ! .venv/bin/python -c '' 2>/dev/null; then
+    rm -rf .venv # moved here from elsewhere, or its Python is gone
+fi
+if [ ! -e .venv ]; then
+    python=$(find_python)
+    "$python" -m venv .venv
+fi
+
+# A development environment holds everything a running one needs.
+wanted=$(cat pyproject.toml "requirements/$which.txt" scripts/venv.sh | cksum)
+for made in "$which" dev; do
+    if [ "$(cat ".venv/farcell-$made" 2>/dev/null)" = "$(cat pyproject.toml "requirements/$made.txt" scripts/venv.sh | cksum) $PWD" ]; then
+        exit 0
+    fi
+done
+
+echo "Installing what '$which' needs into .venv ..." >&2
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+pip install --quiet --require-hashes -r "requirements/$which.txt"
+# The build tools are locked with the rest, so nothing unlocked is fetched for building farcell itself.
+pip install --quiet --no-deps --no-build-isolation --editable .
+echo "$wanted $PWD" >".venv/farcell-$which"
