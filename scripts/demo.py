@@ -18,8 +18,9 @@ from typing import Any
 import nbformat
 from farcell.client import Client
 from farcell.config import target
-from farcell_protocol.messages.api import RunView
 from nbclient import NotebookClient
+
+from farcell_protocol.messages.api import RunView
 
 NOTEBOOK = Path(__file__).parent.parent / "examples" / "notebooks" / "quickstart.ipynb"
 CELL_TIMEOUT_S = 60
@@ -29,6 +30,7 @@ class Shown(NotebookClient):
     """Executes a notebook and prints each message of a cell as it arrives."""
 
     def process_message(self, msg: dict[str, Any], cell: nbformat.NotebookNode, cell_index: int) -> Any:
+        """Print `msg`, then let nbclient put it into the cell."""
         content = msg["content"]
         if msg["msg_type"] == "stream":
             self.printed.append(content["text"])

@@ -24,8 +24,7 @@ class GpuSpec:
         """The canonical text, equal for equal specifications: the key of a default session uses it."""
         if self.count == 0:
             return CPU
-        models = ",".join(self.models)
-        return models if self.count == 1 else f"{models}:{self.count}"
+        return ",".join(model if self.count == 1 else f"{model}:{self.count}" for model in self.models)
 
 
 def parse_gpus(text: str) -> GpuSpec:

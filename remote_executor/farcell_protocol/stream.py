@@ -25,9 +25,7 @@ class Receiver:
             StreamGap: frames between `last` and `first` are missing; ask again from `last`.
         """
         if first > self.last + 1:
-            raise StreamGap(
-                f"frames {self.last + 1} to {first - 1} are missing", after=self.last, received=first
-            )
+            raise StreamGap(f"frames {self.last + 1} to {first - 1} are missing", after=self.last, received=first)
         seen = min(count, self.last + 1 - first)
         self.last = max(self.last, first + count - 1)
         self.ended = self.ended or end

@@ -81,7 +81,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
 
 class Output(msgspec.Struct, frozen=True, tag="output"):
-    """Frame `n` of a run; `end` says it is the `End`. `frame` is an encoded `frames.Frame`, which nobody opens on the way."""
+    """Frame `n` of a run; `end` says it is the `End`. `frame` is an encoded `frames.Frame`, opened only by
+    whoever follows the run."""
 
     run: RunId
     n: int
