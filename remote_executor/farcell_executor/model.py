@@ -50,7 +50,11 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One request to execute. `why` is for people, `reason` for programs; both are stored before what follows from them."""
+    """One request to execute. `why` is for people, `reason` for programs; both are stored before what follows from them.
+
+    `outcome` is set before the state is `ENDED` when it was decided here rather than by the worker: the
+    run is then *ending*, and ended once its `End` frame is in the log (`ending` tells the two apart).
+    """
 
     id: RunId
     owner: str
@@ -65,6 +69,13 @@ class Run:
     outcome: Outcome | None = None
     reason: ErrorInfo | None = None
     stop_reason: ErrorInfo | None = None  # a cancel or time-out under way: how it will end
+    force_at: float | None = None  # when the next, harsher step of a stop is due
+    grace_s: float = 2.0  # between the steps of a stop
+
+    @property
+    def ending(self) -> bool:
+        """Its end is decided and its `End` frame asked for, but not yet known to be in the log."""
+        return self.outcome is not None and self.state is not RunState.ENDED
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ class Session:
     """A worker kept with its namespace and devices between runs.
 
     `key` finds the default or named session again for its owner while it lives. `gpu` is canonical
-    (`str(GpuSpec)`). `idle_since` is set while nothing runs or waits in it.
+    (`str(GpuSpec)`). `python` is the version, `executable` the client's own interpreter, which only a
+    node on the client's host can use. `idle_since` is set while nothing runs or waits in a ready session.
     """
 
     id: SessionId
@@ -91,6 +103,8 @@ class Session:
     idle_since: float | None = None
     ended: float | None = None
     reason: ErrorInfo | None = None
+    executable: str = ""
+    cwd: str = ""
 
 
 @dataclass(frozen=True)

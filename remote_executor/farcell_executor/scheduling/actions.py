@@ -78,7 +78,12 @@ class ForgetWorker:
 
 @dataclass(frozen=True)
 class EndLog:
-    """Write the `End` frame for a run whose worker will not: cancelled in the queue, refused, lost."""
+    """Write the `End` frame for a run whose worker will not: cancelled in the queue, refused, lost.
+
+    The run has ended when the driver answers with `RunEnded`; if the log already has an `End`, that
+    one stands and is what the driver reports. Asked for again after a restart until it is answered,
+    so it must be answered even when the frame cannot be written (a full disk).
+    """
 
     run: RunId
     outcome: Outcome

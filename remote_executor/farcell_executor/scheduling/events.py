@@ -36,11 +36,19 @@ class RunInterruptRequested:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """The run's `End` frame is in its log."""
+    """The run's `End` frame is in its log, whoever wrote it: the worker, the keeper or an `EndLog`."""
 
     run: RunId
     outcome: Outcome
     reason: ErrorInfo | None
+
+
+@dataclass(frozen=True)
+class RunRefused:
+    """The keeper would not take a run that was handed to it (`KeeperRefused` with a run), so it never started."""
+
+    run: RunId
+    reason: ErrorInfo
 
 
 @dataclass(frozen=True)
@@ -93,9 +101,13 @@ class NodeGivenUp:
 
 @dataclass(frozen=True)
 class WorkerChanged:
-    """The keeper's newest word on a worker: ready, or exited."""
+    """The keeper's newest word on a worker: ready, or exited.
+
+    `node` is where it was said; without it a worker the machine does not know cannot be told to stop.
+    """
 
     report: WorkerReport
+    node: NodeId | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,7 @@ Event = (
     | RunStopRequested
     | RunInterruptRequested
     | RunEnded
+    | RunRefused
     | LogFailed
     | SessionStopRequested
     | NodeConnected
