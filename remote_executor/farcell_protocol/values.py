@@ -1,0 +1,121 @@
+"""A value to bytes and back, the same way on both sides: pickle protocol 5, by value for what a notebook defines.
+
+Two things differ from plain cloudpickle. A function that lives in the notebook's own namespace is bound, where
+it is loaded, to the notebook's namespace *there*: it goes on seeing names as they change. And a module is
+nothing but its name.
+"""
+
+import importlib
+import pickle
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+import cloudpickle
+import xxhash
+
+PICKLE_PROTOCOL = 5
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A value as a pickle. `data` is None if it was over the limit; `size_bytes` and `digest` then are still true.
+
+    `functions` are those of the notebook's namespace that it contains: what they read has to be there too.
+    """
+
+    data: bytes | None
+    digest: str
+    size_bytes: int
+    functions: tuple[FunctionType, ...]
+
+
+def digest_of(data: bytes) -> str:
+    """The xxh3-128 of a pickle, in hex."""
+    return xxhash.xxh3_128_hexdigest(data)
+
+
+def pack_value(value: Any, namespace: Mapping[str, Any], limit_bytes: int) -> Packed:
+    """Pickle and hash `value`; memory stays within `limit_bytes` however large it is.
+
+    `namespace` is the notebook's (`vars(__main__)`).
+
+    Raises:
+        Exception: whatever the value's own pickling raises.
+    """
+    sink = _Sink(limit_bytes)
+    pickler = _Pickler(sink, namespace)
+    pickler.dump(value)
+    data = b"".join(sink.pieces) if sink.size_bytes <= limit_bytes else None
+    return Packed(data, sink.hash.hexdigest(), sink.size_bytes, tuple(pickler.functions))
+
+
+def unpack_value(data: bytes) -> Any:
+    """The value of a pickle. Only where the user's own code runs anyway: their kernel, their worker."""
+    return pickle.loads(data)
+
+
+class _Sink:
+    """Takes what a pickler writes: hashes all of it, keeps it up to the limit."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.hash = xxhash.xxh3_128()
+        self.size_bytes = 0
+        self.pieces: list[bytes] = []
+        self._limit = limit_bytes
+
+    def write(self, data: bytes | memoryview | pickle.PickleBuffer) -> int:
+        piece = memoryview(data)
+        self.hash.update(piece)
+        self.size_bytes += piece.nbytes
+        if self.size_bytes <= self._limit:
+            self.pieces.append(bytes(piece))
+        else:
+            self.pieces.clear()
+        return piece.nbytes
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    def __init__(self, sink: _Sink, namespace: Mapping[str, Any]) -> None:
+        super().__init__(sink, protocol=PICKLE_PROTOCOL)
+        self._namespace = namespace
+        self.functions: list[FunctionType] = []
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, FunctionType):
+            return self._reduce_function(obj)
+        if isinstance(obj, ModuleType):
+            # A lazily bound module of ours need not have been imported here, so its class has a say.
+            known = obj.__name__ in sys.modules or getattr(type(obj), "travels_by_name", False)
+            return (importlib.import_module, (obj.__name__,)) if known else NotImplemented
+        if isinstance(obj, type):
+            return super().reducer_override(obj)
+        return NotImplemented
+
+    def _reduce_function(self, function: FunctionType) -> Any:
+        reduced = super().reducer_override(function)
+        if function.__globals__ is not self._namespace or not isinstance(reduced, tuple):
+            return reduced
+        self.functions.append(function)
+        # cloudpickle's form: (make, (code, globals, ...), (dict, slots with __globals__), None, None, set state).
+        make, (code, _, *rest), (attributes, slots), *others = reduced
+        return make, (code, _Main(), *rest), (attributes, {**slots, "__globals__": {}}), *others
+
+
+class _Main:
+    """Becomes, where it is loaded, the namespace of the notebook there."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return vars, (_Module("__main__"),)
+
+
+class _Module:
+    """Becomes the module of that name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self._name,)
