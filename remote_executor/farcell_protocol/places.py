@@ -60,6 +60,21 @@ class Places:
         return self.data / "node"
 
     @property
+    def agent_lock(self) -> Path:
+        """Locked by the one agent on this data directory, embedded or not; its text is JSON with the pid."""
+        return self.data / "agent.lock"
+
+    @property
+    def simulated_devices(self) -> Path:
+        """The simulated devices that were declared and may still be held by a worker."""
+        return self.data / "simulated.json"
+
+    @property
+    def scratch(self) -> Path:
+        """A directory with the working directory of each worker that has no better one."""
+        return self.data / "scratch"
+
+    @property
     def keeper_lock(self) -> Path:
         """Locked by the one keeper on this data directory."""
         return self.data / "keeper.lock"

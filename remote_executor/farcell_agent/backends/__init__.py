@@ -1,0 +1,1 @@
+"""How workers are started: one module per way, all keeping to `base`."""

@@ -1,0 +1,197 @@
+"""Start the keeper, the small process that must not die, or find the one that runs.
+
+Synchronous and light on purpose: a starting daemon calls this before its slow imports, so that the
+keeper and its first zygote warm up beside them.
+"""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from farcell_protocol.errors import DataDirectoryInUse, Unavailable, error_from
+from farcell_protocol.framing import RecordReader, encode, unpack
+from farcell_protocol.messages.keeping import FromKeeper, Greet, KeeperRefused, Quit, WarmUp, Welcome
+from farcell_protocol.places import Places
+from farcell_protocol.version import OLDEST, PROTOCOL
+
+KEEPER_COMMAND = (sys.executable, "-P", "-m", "farcell_keeper")
+"""`-P`: the keeper starts in `/`, which must not come before the installed packages on its path."""
+
+START_DEADLINE_S = 10.0
+
+# A worker inherits the keeper's environment, and these would give it its executor.
+_SECRET_VARIABLES = ("FARCELL_TOKEN", "FARCELL_JOIN_TOKEN")
+_LOG_TAIL_BYTES = 2000
+
+# Dead children stay zombies until somebody waits for them, and a zombie's pid still looks alive.
+_started: list["subprocess.Popen[bytes]"] = []
+
+
+def start_keeper(
+    places: Places,
+    interpreter: str,
+    *,
+    warm: bool = True,
+    command: Sequence[str] = KEEPER_COMMAND,
+    deadline_s: float = START_DEADLINE_S,
+) -> None:
+    """Make sure that a keeper answers at `places.keeper_socket`; `warm` asks a new one for a zygote of `interpreter`.
+
+    A keeper that runs already is left as it is. Safe to call again, and from two processes at once.
+
+    Raises:
+        Unavailable: it did not become ready within `deadline_s`; the text has the end of its log.
+        DataDirectoryInUse: a directory of ours belongs to somebody else.
+    """
+    deadline = time.monotonic() + deadline_s
+    private_directory(places.data)
+    private_directory(places.runtime)
+    _reap()
+    if not keeper_answers(places):
+        _spawn(places, command, deadline)
+        if warm:
+            _warm_up(places, interpreter, deadline)
+
+
+def dismiss_keeper(places: Places, *, once_idle: bool = False) -> bool:
+    """Have a keeper leave that nobody needs any more; whether there is none, or it will leave.
+
+    One that has workers, or anything an executor has yet to take, stays, unless `once_idle` asks it to
+    leave after its last worker.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(2.0)
+        try:
+            connection.connect(str(places.keeper_socket))
+            connection.sendall(encode(Greet(PROTOCOL, OLDEST, os.getpid())))
+            answer = _first_message(connection)
+            if not isinstance(answer, Welcome) or ((answer.workers or answer.runs) and not once_idle):
+                return False
+            connection.sendall(encode(Quit()))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return True
+        except OSError:
+            return False
+    return True
+
+
+def keeper_answers(places: Places) -> bool:
+    """Whether something accepts connections at the keeper's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(places.keeper_socket))
+        except OSError:
+            return False
+        return True
+
+
+def private_directory(path: Path) -> None:
+    """Make `path` with mode 0700, or check that the one there is ours alone.
+
+    Raises:
+        DataDirectoryInUse: it is somebody else's, or no directory; files in it could not be trusted.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if found.st_uid != os.getuid():
+        raise DataDirectoryInUse(
+            f"{path} belongs to user id {found.st_uid}, not to you ({os.getuid()}): choose another FARCELL_DATA",
+            path=str(path),
+        )
+    if found.st_mode & 0o077:
+        path.chmod(0o700)
+
+
+def _spawn(places: Places, command: Sequence[str], deadline: float) -> None:
+    ready, ready_here = os.pipe()
+    log_start = _size(places.keeper_log)
+    try:
+        process = _popen(places, command, ready_here)
+    finally:
+        os.close(ready_here)
+    _started.append(process)
+    with open(ready, "rb", buffering=0) as pipe:
+        readable, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+        is_ready = bool(readable) and bool(pipe.read(1))
+    if is_ready or keeper_answers(places):  # another starter's keeper may hold the lock that ours wanted
+        return
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+        what = "was not ready in time"
+    else:
+        what = f"left with status {process.returncode}"
+    raise Unavailable(
+        f"the keeper {what}; {places.keeper_log} ends with:\n{_tail(places.keeper_log, log_start)}",
+        log=str(places.keeper_log),
+    )
+
+
+def _popen(places: Places, command: Sequence[str], ready_fd: int) -> "subprocess.Popen[bytes]":
+    arguments = ["--data", str(places.data), "--runtime", str(places.runtime), "--ready-fd", str(ready_fd)]
+    log = os.open(places.keeper_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            [*command, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(ready_fd,),
+            close_fds=True,
+            start_new_session=True,  # a stop button signals the process group of whoever started us
+            cwd="/",
+            env=_environment(os.environ),
+        )
+    finally:
+        os.close(log)
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name not in _SECRET_VARIABLES}
+
+
+def _warm_up(places: Places, interpreter: str, deadline: float) -> None:
+    """Say both messages and wait for the `Welcome`: a keeper that cannot answer must not be mistaken for a good one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(max(0.1, deadline - time.monotonic()))
+        try:
+            connection.connect(str(places.keeper_socket))
+            connection.sendall(encode(Greet(PROTOCOL, OLDEST, os.getpid())) + encode(WarmUp(interpreter)))
+            answer = _first_message(connection)
+        except OSError as err:
+            raise Unavailable(f"the new keeper does not answer ({err}); see {places.keeper_log}") from err
+    if isinstance(answer, KeeperRefused):
+        raise error_from(answer.error)
+    if not isinstance(answer, Welcome):
+        raise Unavailable(f"the new keeper did not answer a greeting; see {places.keeper_log}")
+
+
+def _first_message(connection: socket.socket) -> FromKeeper | None:
+    reader = RecordReader()
+    decoder: msgspec.msgpack.Decoder[FromKeeper] = msgspec.msgpack.Decoder(FromKeeper)
+    while data := connection.recv(65536):
+        for body in reader.receive_bytes(data):
+            message: FromKeeper = unpack(body, decoder, who="the keeper")
+            return message
+    return None
+
+
+def _reap() -> None:
+    _started[:] = [process for process in _started if process.poll() is None]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _tail(path: Path, start: int) -> str:
+    with open(path, "rb") as log:
+        log.seek(max(start, _size(path) - _LOG_TAIL_BYTES))
+        return log.read().decode(errors="replace").strip() or "(nothing)"

@@ -1,0 +1,196 @@
+"""The agent's connection to its keeper: messages both ways with backpressure, and a new keeper when one dies."""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from farcell_agent.backoff import Backoff
+from farcell_agent.keeper import KEEPER_COMMAND, START_DEADLINE_S, keeper_answers, start_keeper
+from farcell_agent.outbox import Outbox
+from farcell_protocol.errors import FarcellError, FramingError, Unavailable, error_from
+from farcell_protocol.framing import RecordReader, encode, unpack
+from farcell_protocol.messages.keeping import FromKeeper, Greet, KeeperRefused, ToKeeper, WarmUp, Welcome
+from farcell_protocol.places import Places
+from farcell_protocol.version import OLDEST, PROTOCOL, agree
+
+_READ_AHEAD_BYTES = 1 * 2**20
+"""Received and not yet taken: beyond it we stop reading, and the keeper spools."""
+
+
+class KeeperGone(Exception):
+    """The connection to the keeper ended."""
+
+
+class KeeperClient:
+    """One agent's keeper. Used by one task that receives and any number that send, of one event loop."""
+
+    def __init__(
+        self, places: Places, interpreter: str, *, log: logging.Logger, command: Sequence[str] = KEEPER_COMMAND
+    ) -> None:
+        self._places = places
+        self._interpreter = interpreter
+        self._log = log
+        self._command = command
+        self._decoder: msgspec.msgpack.Decoder[FromKeeper] = msgspec.msgpack.Decoder(FromKeeper)
+        self._connection: _Connection | None = None
+
+    async def open(self) -> Welcome:
+        """Connect, starting a keeper if none answers; tries until it succeeds.
+
+        Says what is wrong in the log once for each new reason.
+        """
+        backoff, said = Backoff(), ""
+        while True:
+            try:
+                return await self._connect()
+            except (OSError, FarcellError, KeeperGone) as err:
+                if str(err) != said:
+                    said = str(err)
+                    self._log.error("no keeper: %s", said or type(err).__name__)
+                await asyncio.sleep(backoff.next_delay_s())
+
+    async def send(self, message: ToKeeper) -> None:
+        """Send it, waiting while the keeper is slow. Dropped while there is no keeper: whoever asked will
+        hear of a new one and ask again."""
+        if self._connection is not None:
+            await self._connection.send(message)
+
+    async def receive(self) -> FromKeeper:
+        """The keeper's next message.
+
+        When the connection ends, this opens another and returns its `Welcome`: from the same keeper, or
+        from a new one, which means that the workers of the one before are gone.
+        """
+        assert self._connection is not None, "open() comes first"
+        try:
+            body = await self._connection.receive()
+            message: FromKeeper = unpack(body, self._decoder, who="the keeper")
+            return message
+        except (KeeperGone, FramingError) as err:
+            self._log.warning("the connection to the keeper ended%s", f": {err}" if str(err) else "")
+            await self.close()
+            return await self.open()
+
+    async def close(self) -> None:
+        """Let go of the keeper, which goes on."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    async def _connect(self) -> Welcome:
+        if not keeper_answers(self._places):
+            await asyncio.to_thread(start_keeper, self._places, self._interpreter, warm=False, command=self._command)
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_unix_connection(_Connection, str(self._places.keeper_socket))
+        try:
+            welcome = await self._greet(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return welcome
+
+    async def _greet(self, connection: "_Connection") -> Welcome:
+        await connection.send(Greet(PROTOCOL, OLDEST, os.getpid()))
+        await connection.send(WarmUp(self._interpreter))
+        try:
+            body = await asyncio.wait_for(connection.receive(), START_DEADLINE_S)
+        except TimeoutError as err:
+            raise Unavailable(f"the keeper did not answer a greeting within {START_DEADLINE_S:.0f} s") from err
+        answer: FromKeeper = unpack(body, self._decoder, who="the keeper")
+        if isinstance(answer, KeeperRefused):
+            raise error_from(answer.error)
+        if not isinstance(answer, Welcome):
+            raise FramingError(f"the keeper answered a greeting with {type(answer).__name__}")
+        agree(answer.protocol, answer.protocol, who="the keeper")
+        return answer
+
+
+class _Connection(asyncio.Protocol):
+    """Records over one Unix socket. No task of its own: it writes when asked and when the socket has room."""
+
+    def __init__(self) -> None:
+        self._reader = RecordReader()
+        self._received: deque[bytes] = deque()
+        self._received_bytes = 0
+        self._outbox: Outbox[ToKeeper] = Outbox()
+        self._writable = True
+        self._reading = True
+        self._lost = False
+        self._waiters: list[asyncio.Future[None]] = []
+        self._transport: asyncio.Transport
+
+    # ---- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for body in self._reader.receive_bytes(data):
+                self._received.append(body)
+                self._received_bytes += len(body)
+        except FramingError:
+            self._transport.abort()
+        if self._reading and self._received_bytes > _READ_AHEAD_BYTES:
+            self._reading = False
+            self._transport.pause_reading()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._wake()
+
+    # ---- called by the client
+
+    async def send(self, message: ToKeeper) -> None:
+        while self._outbox.full and not self._lost:
+            await self._change()
+        if not self._lost:
+            self._outbox.push(message)
+            self._flush()
+
+    async def receive(self) -> bytes:
+        while not self._received:
+            if self._lost:
+                raise KeeperGone
+            await self._change()
+        body = self._received.popleft()
+        self._received_bytes -= len(body)
+        if not self._reading and not self._lost and self._received_bytes < _READ_AHEAD_BYTES // 2:
+            self._reading = True
+            self._transport.resume_reading()
+        return body
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _flush(self) -> None:
+        had_to_wait = self._outbox.full
+        while self._outbox and self._writable:
+            self._transport.write(encode(self._outbox.pop()))
+        if had_to_wait:
+            self._wake()
+
+    async def _change(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
