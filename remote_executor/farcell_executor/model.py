@@ -50,7 +50,7 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One request to execute. `why` is for people, `reason` for programs; both are stored before what follows from them.
+    """One request to execute. `why` is for people, `reason` for programs; both are stored before what follows.
 
     `outcome` is set before the state is `ENDED` when it was decided here rather than by the worker: the
     run is then *ending*, and ended once its `End` frame is in the log (`ending` tells the two apart).

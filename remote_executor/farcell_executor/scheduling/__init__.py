@@ -1,0 +1,1 @@
+"""What starts where, what waits, what is stopped or lost: decided in plain code. Begin with `machine.py`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from farcell_executor.model import Device, Node
 from farcell_protocol.errors import ErrorInfo
 from farcell_protocol.frames import Outcome
-from farcell_protocol.ids import NodeId, RunId, SessionId, WorkerId
+from farcell_protocol.ids import NodeId, RunId, SessionId
 from farcell_protocol.messages.api import RunRequest
 from farcell_protocol.messages.keeping import RunReport, WorkerReport
 
@@ -123,19 +123,6 @@ class Ticked:
     """Time passed; see `Machine.next_deadline`."""
 
 
-Event = (
-    RunSubmitted
-    | RunStopRequested
-    | RunInterruptRequested
-    | RunEnded
-    | RunRefused
-    | LogFailed
-    | SessionStopRequested
-    | NodeConnected
-    | DevicesChanged
-    | NodeDisconnected
-    | NodeGivenUp
-    | WorkerChanged
-    | KeeperChanged
-    | Ticked
-)
+RunEvent = RunStopRequested | RunInterruptRequested | RunEnded | RunRefused | LogFailed
+NodeEvent = DevicesChanged | NodeDisconnected | NodeGivenUp | KeeperChanged
+Event = RunSubmitted | RunEvent | SessionStopRequested | NodeConnected | NodeEvent | WorkerChanged | Ticked

@@ -1,0 +1,1 @@
+"""Where the nouns are kept: the contract in `base.py`, and the stores that fulfil it."""

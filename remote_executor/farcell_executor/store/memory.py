@@ -1,0 +1,109 @@
+"""The store that forgets when its process ends: for tests, and for executors that are to leave nothing behind."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+import msgspec
+
+from farcell_executor.model import Node, NodeState, Run, RunState, Session, SessionState, Token, Worker, WorkerState
+from farcell_executor.store.base import Noun
+from farcell_protocol.ids import NodeId, RunId, SessionId, TokenId, WorkerId
+
+_Made = TypeVar("_Made", Run, Session)
+
+
+class MemoryStore:
+    """All nouns in dictionaries. Ended runs and sessions are kept for the life of the process."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        self._runs: dict[RunId, Run] = {}
+        self._sessions: dict[SessionId, Session] = {}
+        self._workers: dict[WorkerId, Worker] = {}
+        self._nodes: dict[NodeId, Node] = {}
+        self._tokens: dict[TokenId, Token] = {}
+
+    async def open(self) -> None:
+        """Nothing to do."""
+
+    async def save(self, nouns: Iterable[Noun]) -> None:
+        """Store these nouns; a payload is dropped with the end of its run."""
+        for noun in list(nouns):
+            match noun:
+                case Run():
+                    self._runs[noun.id] = without_payload(noun) if noun.state is RunState.ENDED else noun
+                case Session():
+                    self._sessions[noun.id] = noun
+                case Worker():
+                    self._workers[noun.id] = noun
+                case Node():
+                    self._nodes[noun.id] = noun
+
+    async def flush(self) -> None:
+        """Nothing of this survives a power cut, so there is nothing to wait for."""
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+    async def run(self, run: RunId) -> Run | None:
+        """That run, or None."""
+        return self._runs.get(run)
+
+    async def runs(self, owner: str | None = None, *, unfinished: bool = False, limit: int = 1000) -> list[Run]:
+        """The newest `limit` runs, of one owner or of all, oldest first."""
+        return _newest(
+            (
+                run
+                for run in self._runs.values()
+                if owner in (None, run.owner) and not (unfinished and run.state is RunState.ENDED)
+            ),
+            limit,
+        )
+
+    async def session(self, session: SessionId) -> Session | None:
+        """That session, or None."""
+        return self._sessions.get(session)
+
+    async def sessions(self, owner: str | None = None, *, alive: bool = False, limit: int = 1000) -> list[Session]:
+        """The newest `limit` sessions, of one owner or of all, oldest first."""
+        return _newest(
+            (
+                session
+                for session in self._sessions.values()
+                if owner in (None, session.owner) and not (alive and session.state is SessionState.ENDED)
+            ),
+            limit,
+        )
+
+    async def workers(self, *, alive: bool = True) -> list[Worker]:
+        """All workers, oldest first; `alive` leaves out those that are gone."""
+        found = [worker for worker in self._workers.values() if not (alive and worker.state is WorkerState.GONE)]
+        return sorted(found, key=lambda worker: worker.created)
+
+    async def nodes(self) -> list[Node]:
+        """All nodes that were not given up, in the order in which they first came."""
+        return [node for node in self._nodes.values() if node.state is not NodeState.GONE]
+
+    async def save_token(self, token: Token) -> None:
+        """Store a new or changed token."""
+        self._tokens[token.id] = token
+
+    async def token(self, token: TokenId) -> Token | None:
+        """That token, revoked or not, or None."""
+        return self._tokens.get(token)
+
+    async def tokens(self) -> list[Token]:
+        """All tokens, oldest first."""
+        return sorted(self._tokens.values(), key=lambda token: token.created)
+
+
+def without_payload(run: Run) -> Run:
+    """The run as it is kept once it has ended: what it executed is in the notebook, not here."""
+    return replace(run, request=msgspec.structs.replace(run.request, payload=b""))
+
+
+def _newest(found: Iterable[_Made], limit: int) -> list[_Made]:
+    in_order = sorted(found, key=lambda noun: noun.created)  # stable: the order of saving within one instant
+    return in_order[max(0, len(in_order) - limit) :]
