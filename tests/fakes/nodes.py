@@ -1,0 +1,46 @@
+"""A GPU host's folder for tests, with its keepers found by what they were started with."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from farcell_protocol.places import Places, places
+
+STAND_IN = (sys.executable, str(Path(__file__).with_name("keeper.py")))
+"""The command of the keeper without workers."""
+
+
+@contextmanager
+def node_folder(folder: Path) -> Iterator[Places]:
+    """Places of a node in `folder`; afterwards none of its keepers is left."""
+    made = places(folder, {}, os.getuid())
+    try:
+        yield made
+    finally:
+        for pid in keepers_of(made):
+            os.kill(pid, signal.SIGKILL)
+
+
+def keepers_of(where: Places) -> list[int]:
+    """Pids of living keepers on this data directory."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_keeper(entry, where)]
+
+
+def _is_keeper(entry: Path, where: Places) -> bool:
+    try:
+        return b"\0--data\0" + str(where.data).encode() + b"\0" in (entry / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+async def eventually(condition: Callable[[], object], what: str, deadline_s: float = 10) -> None:
+    """Wait for what another process does and announces to nobody."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + deadline_s
+    while not condition():
+        assert loop.time() < end, f"not within {deadline_s} s: {what}"
+        await asyncio.sleep(0.005)
