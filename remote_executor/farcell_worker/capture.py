@@ -1,0 +1,88 @@
+"""Descriptors 1 and 2, caught: what children, C libraries and forked processes write becomes output too."""
+
+import codecs
+import ctypes
+import os
+import select
+import threading
+from dataclasses import dataclass
+
+from farcell_worker.outbox import Outbox, StreamName
+
+_READ_BYTES = 64 * 2**10
+
+
+@dataclass(frozen=True)
+class _Caught:
+    stream: StreamName
+    fd: int
+    decoder: codecs.IncrementalDecoder
+
+
+class Capture:
+    """Pipes under descriptors 1 and 2, and a daemon thread that reads them into the outbox.
+
+    `drain` brings in, on the caller's thread, all that was written before the call.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._lock = threading.RLock()
+        self._caught = [self._catch("stdout", 1), self._catch("stderr", 2)]
+        self._flush_c = _flush_of_c()
+        threading.Thread(target=self._read_on, name="farcell-capture", daemon=True).start()
+
+    def drain(self) -> None:
+        """Read what is in the pipes now, with what C's `stdout` still buffers."""
+        self._flush_c()
+        with self._lock:
+            for caught in self._caught:
+                while self._read(caught):
+                    pass
+
+    def after_fork(self) -> None:
+        """In a child: the reading ends are the parent's, which would otherwise never see the end."""
+        self._lock = threading.RLock()
+        for caught in self._caught:
+            os.close(caught.fd)
+        self._caught = []
+
+    @staticmethod
+    def _catch(stream: StreamName, fd: int) -> _Caught:
+        read_end, write_end = os.pipe()
+        os.dup2(write_end, fd, inheritable=True)
+        os.close(write_end)
+        os.set_blocking(read_end, False)
+        return _Caught(stream, read_end, codecs.getincrementaldecoder("utf-8")("backslashreplace"))
+
+    def _read_on(self) -> None:
+        poll = select.poll()
+        for caught in self._caught:
+            poll.register(caught.fd, select.POLLIN)
+        while poll.poll():
+            with self._lock:
+                for caught in self._caught:
+                    self._read(caught)
+
+    def _read(self, caught: _Caught) -> bool:
+        try:
+            data = os.read(caught.fd, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        text = caught.decoder.decode(data)
+        if text:
+            self._outbox.write(caught.stream, text)
+        return bool(data)
+
+
+def _flush_of_c() -> "ctypes._NamedFuncPointer | type[int]":
+    """`fflush(stdout)` of the C library: into a pipe, C buffers by the block. Not `fflush(NULL)`, which waits
+    for every stream that some thread holds."""
+    libc = ctypes.CDLL(None)
+    try:
+        stdout = ctypes.c_void_p.in_dll(libc, "stdout")
+    except ValueError:
+        return int
+    flush = libc.fflush
+    flush.argtypes = [ctypes.c_void_p]
+    return lambda: flush(stdout)  # type: ignore[return-value]

@@ -1,0 +1,161 @@
+"""Values into a cell's namespace before it runs, and what it bound or changed out of it afterwards.
+
+Whether a value changed is decided by the digest of its whole pickle, never by its identity or age. The pickle
+of a value that was just unpickled is not always the one it came from, so both digests are remembered.
+"""
+
+import pickle
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from farcell_protocol.errors import BadRequest, NotFound, PythonMismatch
+from farcell_protocol.frames import VALUE_CHUNK_BYTES, ValueBack
+from farcell_protocol.messages.cells import Cell, Value
+from farcell_worker.describe import describe
+from farcell_worker.pickling import Pickled, StaysHere, TooLarge, pickled
+
+_NOTHING = object()
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A value the client holds: the digest it knows, the digest of our own pickle of it, and that one's size."""
+
+    theirs: str
+    ours: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Before:
+    """What `returns` named before the cell ran: the objects, and the digests the client holds."""
+
+    objects: dict[str, Any] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+
+
+class Exchange:
+    """The values of one session; `namespace` is the user's."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._names = namespace
+        self._held: dict[str, _Held] = {}
+
+    def admit(self, cell: Cell) -> Before:
+        """Bind the values that came with a cell: all of them, or none.
+
+        Raises:
+            PythonMismatch: the pickles are of another Python minor version; nothing has been loaded.
+            BadRequest: one cannot be loaded here; it is named.
+        """
+        if cell.values:
+            check_python(cell.python)
+        loaded = {value.name: _load(value) for value in cell.values}
+        self._names.update(loaded)
+        wanted = set(cell.returns)
+        for value in cell.values:
+            if value.name in wanted:
+                self._remember(value.name, value.digest, len(value.data))
+        held = {**cell.known, **{value.name: value.digest for value in cell.values}}
+        return Before({name: self._names.get(name, _NOTHING) for name in cell.returns}, held)
+
+    def results(self, cell: Cell, before: Before) -> Iterator[ValueBack]:
+        """What comes home: for each name of `returns` that is new, changed or deleted. Made one by one, so that
+        what a value costs is paid when it is sent."""
+        for name in dict.fromkeys(cell.returns):
+            was, now = before.objects.get(name, _NOTHING), self._names.get(name, _NOTHING)
+            if now is _NOTHING:
+                if was is not _NOTHING:
+                    self._held.pop(name, None)
+                    yield ValueBack(name, "deleted")
+            elif not _is_scenery(was, now):
+                yield from self._back(name, now, before.held.get(name, ""), cell.inline_limit_bytes)
+
+    def fetch(self, names: Sequence[str]) -> Iterator[ValueBack]:
+        """These values whole, whatever their size.
+
+        Raises:
+            NotFound: one of the names is not bound here; nothing is yielded then.
+        """
+        for name in names:
+            if name not in self._names:
+                raise NotFound(f"name {name!r} is not defined in this session", name=name)
+        return self._fetched(names)
+
+    def _fetched(self, names: Sequence[str]) -> Iterator[ValueBack]:
+        for name in names:
+            value = self._names[name]
+            try:
+                result = pickled(value, sys.maxsize)
+            except StaysHere as why:
+                yield ValueBack(name, "handle", info=describe(value), why=str(why))
+            else:
+                yield from self._pieces(name, result)
+
+    def _back(self, name: str, value: Any, theirs: str, limit: int) -> Iterator[ValueBack]:
+        held = self._held.get(name)
+        if held is not None and held.theirs != theirs:
+            held = None
+        # One that the client holds must be hashed whole to see that it is unchanged, however large it is.
+        stop = max(limit, held.size_bytes if held else 0)
+        try:
+            result = pickled(value, limit, stop)
+            if result.digest == theirs or held is not None and result.digest == held.ours:
+                return
+            if result.data is None:
+                raise TooLarge(f"its pickle is larger than {limit:,} bytes")
+        except StaysHere as why:
+            self._held.pop(name, None)
+            yield ValueBack(name, "handle", info=describe(value), why=str(why))
+        else:
+            yield from self._pieces(name, result)
+
+    def _pieces(self, name: str, result: Pickled) -> Iterator[ValueBack]:
+        self._held[name] = _Held(result.digest, result.digest, result.size_bytes)
+        data = result.data or b""
+        for start in range(0, max(len(data), 1), VALUE_CHUNK_BYTES):
+            end = start + VALUE_CHUNK_BYTES
+            yield ValueBack(name, "value", data[start:end], end < len(data), result.digest)
+
+    def _remember(self, name: str, digest: str, size_bytes: int) -> None:
+        """Note what our own pickle of a value just loaded looks like."""
+        try:
+            ours = pickled(self._names[name], 0, 2 * size_bytes + 4096)
+        except StaysHere:
+            self._held[name] = _Held(digest, "", size_bytes)
+        else:
+            self._held[name] = _Held(digest, ours.digest, max(size_bytes, ours.size_bytes))
+
+
+def check_python(theirs: str) -> None:
+    """Refuse values pickled under another minor version of Python, naming both.
+
+    Raises:
+        PythonMismatch: they differ.
+    """
+    ours = ".".join(map(str, sys.version_info[:3]))
+    if theirs.split(".")[:2] != ours.split(".")[:2]:
+        raise PythonMismatch(
+            f"the values were pickled by Python {theirs} and the worker runs Python {ours}; "
+            "pickles cannot cross minor versions: use the same one on both sides",
+            local=theirs,
+            far=ours,
+        )
+
+
+def _load(value: Value) -> Any:
+    try:
+        return pickle.loads(value.data)
+    except Exception as err:
+        why = f"{type(err).__name__}: {err}"[:300]
+        raise BadRequest(f"the value {value.name!r} cannot be loaded in the worker: {why}", name=value.name) from err
+
+
+def _is_scenery(was: Any, now: Any) -> bool:
+    """Modules never travel; functions and classes do only when they were bound anew."""
+    if isinstance(now, types.ModuleType):
+        return True
+    return now is was and isinstance(now, type | types.FunctionType | types.BuiltinFunctionType | types.MethodType)

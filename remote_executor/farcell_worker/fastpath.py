@@ -1,0 +1,117 @@
+"""The fast path: ipykernel's own kernel in this process, with nothing between it and the outbox."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tornado.ioloop import IOLoop
+
+from farcell_protocol.frames import Message
+from farcell_protocol.ids import RunId
+from farcell_worker.capture import Capture
+from farcell_worker.interrupts import Interrupts
+from farcell_worker.kernel import FarKernel, build_kernel
+from farcell_worker.outbox import Outbox
+from farcell_worker.session import parent_of
+from farcell_worker.streams import install_streams
+from farcell_worker.transport import Reply
+
+
+class FastPath:
+    """A `KernelTransport`. Made before a fork if need be; `start` is called in the process that serves."""
+
+    def __init__(self, outbox: Outbox, interrupts: Interrupts) -> None:
+        self._outbox = outbox
+        self._interrupts = interrupts
+        self._streams = install_streams(outbox)
+        self._kernel: FarKernel = build_kernel(outbox, interrupts)
+        self._drain: Callable[[], None] = int
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The user's names, module `__main__`."""
+        names: dict[str, Any] = self._kernel.shell.user_ns
+        return names
+
+    def warm_up(self) -> None:
+        """Run the cells whose first time costs most, before a fork; leaves no name and no number behind."""
+        shell = self._kernel.shell
+        for source in ("1+1", "1/0", "!true"):
+            shell.run_cell(source, store_history=False)
+        shell.displayhook.flush()
+        for name in ("_exit_code", "__builtin__"):
+            shell.user_ns.pop(name, None)
+        shell.last_execution_result = None
+        sys.last_value = sys.last_traceback = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Capture descriptors 1 and 2, and tie the kernel to the loop."""
+        capture = Capture(self._outbox)
+        self._drain = capture.drain
+        self._kernel.session.drain = self._drain_unbroken
+        self._kernel.io_loop = IOLoop.current()
+        self._kernel.shell_channel_thread.parent_thread = threading.main_thread()
+        os.register_at_fork(after_in_child=lambda: self._after_fork(capture))
+
+    async def execute(self, source: str, execution_count: int, run: RunId) -> Reply:
+        """Run one cell with the kernel's own `do_execute`."""
+        kernel, shell = self._kernel, self._kernel.shell
+        if execution_count:
+            shell.execution_count = execution_count
+        number = shell.execution_count
+        kernel.set_parent([], parent_of(kernel.session, run))
+        errors_before = kernel.session.errors_sent
+        failed = await self._execute_interruptibly(source)
+        if failed is not None and kernel.session.errors_sent == errors_before:
+            self._say_error(*failed)
+        self._drain()
+        return Reply(failed is None, number)
+
+    def interrupt(self) -> None:
+        """The signal handler does it: see `interrupts`."""
+        self._interrupts.on_signal(signal.SIGINT, None)
+
+    async def _execute_interruptibly(self, source: str) -> tuple[str, str] | None:
+        """None if all went well, else the exception's name and text."""
+        try:
+            with self._interrupts.armed():
+                reply = await self._kernel.do_execute(source, silent=False, store_history=True, allow_stdin=False)
+        except KeyboardInterrupt:
+            # Between two pieces of user code, where nobody shows it.
+            self._interrupts.disarm()
+            return "KeyboardInterrupt", ""
+        if reply["status"] == "ok":
+            return None
+        return self._name_of_error(reply)
+
+    def _name_of_error(self, reply: dict[str, Any]) -> tuple[str, str]:
+        if reply["ename"] == "CancelledError" and self._interrupts.arrived:
+            return "KeyboardInterrupt", ""
+        return reply["ename"], reply["evalue"]
+
+    def _say_error(self, name: str, text: str) -> None:
+        """For what IPython shows as text only (a usage error, an exception group): the traceback has been said."""
+        lines = [f"{name}: {text}" if text else name] if name == "KeyboardInterrupt" else []
+        self._outbox.post(Message("error", {"ename": name, "evalue": text, "traceback": lines}))
+
+    def _drain_unbroken(self) -> None:
+        self._interrupts.hold()
+        try:
+            self._drain()
+        finally:
+            self._interrupts.release()
+
+    def _after_fork(self, capture: Capture) -> None:
+        """In a process that a user's code forked: output goes to the captured descriptors, signals are its own."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._kernel.session.forked = True
+        self._kernel.session.drain = int
+        self._drain = int
+        self._outbox.disconnect()
+        for stream in self._streams:
+            stream.after_fork()
+        capture.after_fork()

@@ -1,0 +1,150 @@
+"""A value to pickle bytes within a bound, so that an object of gigabytes costs no more than its first piece."""
+
+import io
+import pickle
+import sys
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+import xxhash
+
+PROTOCOL = 5
+
+
+class StaysHere(Exception):  # noqa: N818  # an answer, not a failure of ours
+    """The value does not travel; the text says why."""
+
+
+class TooLarge(StaysHere):
+    """Its pickle is over the bound."""
+
+
+class _NeedsCloudpickle(Exception):  # noqa: N818  # caught one call up
+    """Something defined in the user's `__main__`, which plain pickle would only name."""
+
+
+@dataclass(frozen=True)
+class Pickled:
+    """A pickle in pieces, its size and the xxh3-128 of the whole. `data` is None if it was over the keeping bound."""
+
+    data: bytes | None
+    size_bytes: int
+    digest: str
+
+
+def pickled(value: Any, keep_bytes: int, stop_bytes: int | None = None) -> Pickled:
+    """Pickle `value`: its bytes are kept up to `keep_bytes`, and only counted and hashed up to `stop_bytes` (which is
+    the same if not given).
+
+    Raises:
+        TooLarge: more than `stop_bytes`, noticed before much more is made.
+        StaysHere: it cannot be pickled, or lives in a GPU's memory.
+    """
+    stop_bytes = keep_bytes if stop_bytes is None else max(stop_bytes, keep_bytes)
+    _refuse_at_a_glance(value, stop_bytes)
+    try:
+        try:
+            return _dump(_PlainPickler, value, keep_bytes, stop_bytes)
+        except (StaysHere, RecursionError):
+            raise
+        except Exception:
+            # Not only `_NeedsCloudpickle`: lambdas and local classes fail in plain pickle in several ways.
+            return _dump(_CloudPickler, value, keep_bytes, stop_bytes)
+    except StaysHere:
+        raise
+    except RecursionError:
+        raise StaysHere("it is nested too deeply to pickle") from None
+    except Exception as err:
+        raise StaysHere(_one_line(err)) from err
+
+
+class _Sink(io.RawIOBase):
+    """Where a pickler writes: hashes everything, keeps the beginning, and raises past the bound."""
+
+    def __init__(self, keep_bytes: int, stop_bytes: int) -> None:
+        self._keep, self._stop = keep_bytes, stop_bytes
+        self._hash = xxhash.xxh3_128()
+        self._pieces: list[bytes] | None = []
+        self.size_bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        size = len(data) if isinstance(data, bytes | bytearray) else memoryview(data).nbytes
+        self.check(size)
+        self.size_bytes += size
+        self._hash.update(data)
+        if self.size_bytes > self._keep:
+            self._pieces = None
+        if self._pieces is not None:
+            self._pieces.append(bytes(data))
+        return size
+
+    def check(self, more_bytes: int) -> None:
+        if self.size_bytes + more_bytes > self._stop:
+            raise TooLarge(f"its pickle is larger than {self._stop:,} bytes")
+
+    def result(self) -> Pickled:
+        data = None if self._pieces is None else b"".join(self._pieces)
+        return Pickled(data, self.size_bytes, self._hash.hexdigest())
+
+
+class _PlainPickler(pickle.Pickler):
+    """Plain pickle, which stops at what it could only name: functions and classes of the user's `__main__`."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        refuse_gpu_memory(obj)
+        if isinstance(obj, type | types.FunctionType) and obj.__module__ in ("__main__", None):
+            raise _NeedsCloudpickle
+        return NotImplemented
+
+
+class _CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
+    """Cloudpickle, which carries those by value."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        refuse_gpu_memory(obj)
+        return super().reducer_override(obj)
+
+
+def _dump(kind: type, value: Any, keep_bytes: int, stop_bytes: int) -> Pickled:
+    sink = _Sink(keep_bytes, stop_bytes)
+
+    def check_buffer(buffer: pickle.PickleBuffer) -> bool:
+        # Asked before the pickler copies it; true keeps it in band.
+        sink.check(buffer.raw().nbytes)
+        return True
+
+    kind(sink, protocol=PROTOCOL, buffer_callback=check_buffer).dump(value)
+    return sink.result()
+
+
+def refuse_gpu_memory(value: Any) -> None:
+    """Raises:
+    StaysHere: the value lives in a GPU's memory.
+    """
+    kind = type(value)
+    if "torch" in sys.modules and hasattr(kind, "is_cuda"):
+        if value.is_cuda is True:
+            raise StaysHere("it is in the memory of a GPU")
+    elif hasattr(kind, "__cuda_array_interface__") and not hasattr(kind, "is_cuda"):
+        raise StaysHere("it is in the memory of a GPU")
+
+
+def _refuse_at_a_glance(value: Any, stop_bytes: int) -> None:
+    """What says its own size need not be pickled to see it: some types copy everything before the first write."""
+    refuse_gpu_memory(value)
+    kind = type(value)
+    size = getattr(value, "nbytes", None) if hasattr(kind, "nbytes") else None
+    if isinstance(value, str | bytes | bytearray):
+        size = len(value)
+    if isinstance(size, int) and size > stop_bytes:
+        raise TooLarge(f"its pickle is larger than {stop_bytes:,} bytes")
+
+
+def _one_line(err: BaseException) -> str:
+    text = str(err).strip().partition("\n")[0][:200]
+    return text or type(err).__name__

@@ -1,0 +1,81 @@
+"""Frames to bytes that always fit: text cut, what msgpack cannot say made plain, oversize content replaced. Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from farcell_protocol import framing
+from farcell_protocol.frames import Frame, Message
+
+MAX_DISPLAY_BYTES = 12 * 2**20
+"""A display cannot be cut into pieces, so one larger than a frame should be goes whole up to this."""
+
+_LARGEST_INT = 2**64 - 1
+_SMALLEST_INT = -(2**63)
+_LINE_CHARS = 20_000
+
+
+def cut_text(text: str, size_chars: int) -> Iterator[str]:
+    """Pieces of at most `size_chars`; one piece in the ordinary case, none for no text."""
+    if 0 < len(text) <= size_chars:
+        yield text
+        return
+    for start in range(0, len(text), size_chars):
+        yield text[start : start + size_chars]
+
+
+def fitting(frame: Frame, limit_bytes: int) -> bytes:
+    """The encoded frame, made plain or shortened where it cannot travel as it is."""
+    try:
+        body = framing.pack(frame)
+    except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
+        if not isinstance(frame, Message):
+            raise
+        frame = msgspec.structs.replace(frame, content=plain(frame.content), metadata=plain(frame.metadata))
+        body = framing.pack(frame)
+    if len(body) > limit_bytes and isinstance(frame, Message):
+        return _shortened(frame, body)
+    return body
+
+
+def plain(value: Any) -> Any:
+    """`value` with only what msgpack can say: lone surrogates escaped, large integers as floats, the rest as text."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, bool | float | bytes) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if _SMALLEST_INT <= value <= _LARGEST_INT else _large_int(value)
+    if isinstance(value, dict):
+        return {plain(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return f"<{type(value).__name__}>"
+
+
+def _large_int(value: int) -> float | str:
+    try:
+        return float(value)
+    except OverflowError:
+        return f"<int of {value.bit_length()} bits>"
+
+
+def _shortened(frame: Message, body: bytes) -> bytes:
+    if frame.msg_type == "error":
+        content = {key: _short_lines(value) for key, value in frame.content.items()}
+        return framing.pack(msgspec.structs.replace(frame, content=content))
+    if len(body) <= MAX_DISPLAY_BYTES or "data" not in frame.content:
+        return body
+    note = f"farcell: an output of {len(body):,} bytes is over the limit of {MAX_DISPLAY_BYTES:,} and was left out"
+    content = {**frame.content, "data": {"text/plain": note}, "metadata": {}}
+    return framing.pack(msgspec.structs.replace(frame, content=content, buffers=[]))
+
+
+def _short_lines(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _LINE_CHARS else f"{value[:_LINE_CHARS]}... ({len(value):,} characters)"
+    if isinstance(value, list):
+        kept = value if len(value) <= 40 else [*value[:20], f"... {len(value) - 40} more ...\n", *value[-20:]]
+        return [_short_lines(line)[: _LINE_CHARS + 40] for line in kept]
+    return value

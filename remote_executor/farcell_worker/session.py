@@ -1,0 +1,77 @@
+"""ipykernel's messages, caught where they would enter a ZMQ socket, and put into the outbox."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_client.session import Session, extract_header
+
+from farcell_protocol.frames import Message
+from farcell_worker.outbox import Outbox
+from farcell_worker.transport import OUTPUT_KINDS
+
+
+class IOPub:
+    """Stands where the kernel expects its IOPub socket, so that output can be told from replies."""
+
+
+class FarSession(Session):
+    """A Jupyter session whose `send` turns output into frames and drops the rest (statuses, replies).
+
+    A message's own header does not travel: frames are numbered and belong to a run, which says as much.
+    """
+
+    outbox: Outbox
+    iopub: IOPub
+    drain: Callable[[], None]
+    forked: bool
+    errors_sent: int
+
+    def attach(self, outbox: Outbox, iopub: IOPub) -> "FarSession":
+        """Say where output goes. `drain` is set later, when descriptors are captured."""
+        self.outbox, self.iopub = outbox, iopub
+        self.drain = _nothing
+        self.forked, self.errors_sent = False, 0
+        return self
+
+    def send(  # type: ignore[override]  # the base class returns null for some sockets
+        self,
+        stream: Any,
+        msg_or_type: dict[str, Any] | str,
+        content: dict[str, Any] | None = None,
+        parent: dict[str, Any] | None = None,
+        ident: bytes | list[bytes] | None = None,
+        buffers: list[Any] | None = None,
+        track: bool = False,
+        header: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """What the kernel calls for every message; the outbox is written to before this returns."""
+        if isinstance(msg_or_type, dict):
+            message = msg_or_type
+            buffers = buffers or message.get("buffers")
+        else:
+            message = self.msg(msg_or_type, content, parent=parent, header=header, metadata=metadata)
+        kind = message["header"]["msg_type"]
+        if stream is self.iopub and kind in OUTPUT_KINDS and not self.forked:
+            self._post(kind, message, buffers or [])
+        return message
+
+    def _post(self, kind: str, message: dict[str, Any], buffers: list[Any]) -> None:
+        self.errors_sent += kind == "error"
+        self.drain()
+        raw = [bytes(memoryview(buffer).cast("B")) for buffer in buffers]
+        self.outbox.post(Message(kind, message["content"], message["metadata"], raw))
+
+
+def parent_of(session: FarSession, run: str) -> dict[str, Any]:
+    """The request that a run's output would name as its parent, for code that looks (widgets do)."""
+    header = session.msg_header("execute_request")
+    header["msg_id"] = run
+    return {"header": header, "msg_id": run, "msg_type": "execute_request", "content": {}, "metadata": {}}
+
+
+def _nothing() -> None:
+    """Before descriptors are captured there is nothing to drain."""
+
+
+__all__ = ["FarSession", "IOPub", "extract_header", "parent_of"]

@@ -1,0 +1,108 @@
+"""`sys.stdout` and `sys.stderr` of a worker: text into the outbox, from any thread."""
+
+import codecs
+import io
+import os
+import sys
+from typing import Any
+
+from farcell_worker.outbox import Outbox, StreamName
+
+
+class FarStream(io.TextIOBase):
+    """A text stream whose writes are appends; `flush` sends what waits.
+
+    In a process that a user's code forked it writes to the captured descriptor instead, which the worker reads.
+    """
+
+    def __init__(self, name: StreamName, fd: int, outbox: Outbox) -> None:
+        self._name: StreamName = name
+        self._fd = fd
+        self._outbox = outbox
+        self._put = outbox.write
+        self._forked = False
+        self._binary = _BinaryStream(self)
+
+    @property
+    def name(self) -> str:
+        """As a terminal's would be called."""
+        return f"<{self._name}>"
+
+    @property
+    def buffer(self) -> io.RawIOBase:
+        """Bytes written here are decoded as UTF-8."""
+        return self._binary
+
+    encoding = "UTF-8"  # type: ignore[assignment]
+    errors = "backslashreplace"  # type: ignore[assignment]
+
+    def write(self, text: str, /) -> int:
+        """Append; returns the number of characters."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self._forked:
+            _write_all(self._fd, text.encode("utf-8", "backslashreplace"))
+        elif text:
+            self._put(self._name, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send what waits, of both streams, in order."""
+        if not self._forked:
+            self._outbox.flush()
+
+    def after_fork(self) -> None:
+        """This is now a child of the worker: the outbox is its parent's."""
+        self._forked = True
+
+    def fileno(self) -> int:
+        """The captured descriptor, so that a child given this stream is heard too."""
+        return self._fd
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def isatty(self) -> bool:
+        """Never."""
+        return False
+
+    def close(self) -> None:
+        """Does nothing: code that closes `sys.stdout` would silence every later cell."""
+
+
+class _BinaryStream(io.RawIOBase):
+    """`sys.stdout.buffer`: characters cut between two writes are joined."""
+
+    def __init__(self, text: FarStream) -> None:
+        self._text = text
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def write(self, data: Any, /) -> int:
+        raw = bytes(data)
+        self._text.write(self._decoder.decode(raw))
+        return len(raw)
+
+    def flush(self) -> None:
+        self._text.flush()
+
+    def fileno(self) -> int:
+        return self._text.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def install_streams(outbox: Outbox) -> tuple[FarStream, FarStream]:
+    """Put both streams into `sys`; what they write waits in the outbox until it is connected."""
+    out, err = FarStream("stdout", 1, outbox), FarStream("stderr", 2, outbox)
+    sys.stdout, sys.stderr = out, err
+    return out, err
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
