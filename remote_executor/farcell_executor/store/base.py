@@ -1,20 +1,43 @@
 """The store: one small interface per noun, written as a contract that every store's suite checks.
 
 1. `save` is atomic: after it returns, all its nouns are stored, or after an error none is.
-2. `save` replaces a noun with the same id; saving the same twice is as saving it once.
+2. `save` replaces a noun with the same id, but for its owner and time of creation, which never change;
+   saving the same twice is as saving it once.
 3. What `save` stored survives the process (SQL stores; the memory store says so in `durable`).
 4. `flush` returns once everything saved before it would survive a power cut; many waiting calls share one fsync.
 5. Reads see every save that returned before them. Lists are ordered by creation, oldest first.
 6. Methods may be called from any task of one event loop, and at the same time.
+7. A run's payload is kept until the run has ended, and no longer.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
+import msgspec
+
 from farcell_executor.model import Node, Run, Session, Token, Worker
+from farcell_protocol.errors import FarcellError
 from farcell_protocol.ids import RunId, SessionId, TokenId
 
 Noun = Run | Session | Worker | Node
+
+
+def without_payload(run: Run) -> Run:
+    """The run as it is kept once it has ended: what it executed is in the notebook, not here."""
+    return replace(run, request=msgspec.structs.replace(run.request, payload=b""))
+
+
+class StoreError(FarcellError):
+    """The store could not be read or written; the cause says why, `path` which file."""
+
+    code = "store"
+
+
+class SchemaTooNew(StoreError):
+    """A newer program wrote this database, and this one would misread it."""
+
+    code = "schema-too-new"
 
 
 class Runs(Protocol):
@@ -41,10 +64,10 @@ class Fleet(Protocol):
     """Workers and nodes: what a restarted executor begins from."""
 
     async def workers(self, *, alive: bool = True) -> list[Worker]:
-        """All workers; `alive` leaves out those that are gone."""
+        """All workers, oldest first; `alive` leaves out those that are gone."""
 
     async def nodes(self) -> list[Node]:
-        """All nodes that were not given up."""
+        """All nodes that were not given up, in the order in which they first came."""
 
 
 class Tokens(Protocol):
@@ -57,7 +80,7 @@ class Tokens(Protocol):
         """That token, revoked or not, or None."""
 
     async def tokens(self) -> list[Token]:
-        """All tokens."""
+        """All tokens, oldest first."""
 
 
 class Store(Runs, Sessions, Fleet, Tokens, Protocol):
@@ -66,10 +89,19 @@ class Store(Runs, Sessions, Fleet, Tokens, Protocol):
     durable: bool
 
     async def open(self) -> None:
-        """Connect and bring the schema up to date. Called once, before anything else."""
+        """Connect and bring the schema up to date. Called once, before anything else.
+
+        Raises:
+            SchemaTooNew: a newer program wrote it.
+            StoreError: it cannot be opened, or is no database.
+        """
 
     async def save(self, nouns: Iterable[Noun]) -> None:
-        """Store these nouns in one transaction."""
+        """Store these nouns in one transaction.
+
+        Raises:
+            StoreError: nothing of it was stored (a full disk).
+        """
 
     async def flush(self) -> None:
         """Wait until everything saved so far would survive a power cut (group commit)."""

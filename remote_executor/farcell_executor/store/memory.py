@@ -1,13 +1,10 @@
 """The store that forgets when its process ends: for tests, and for executors that are to leave nothing behind."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 
-import msgspec
-
 from farcell_executor.model import Node, NodeState, Run, RunState, Session, SessionState, Token, Worker, WorkerState
-from farcell_executor.store.base import Noun
+from farcell_executor.store.base import Noun, without_payload
 from farcell_protocol.ids import NodeId, RunId, SessionId, TokenId, WorkerId
 
 _Made = TypeVar("_Made", Run, Session)
@@ -97,11 +94,6 @@ class MemoryStore:
     async def tokens(self) -> list[Token]:
         """All tokens, oldest first."""
         return sorted(self._tokens.values(), key=lambda token: token.created)
-
-
-def without_payload(run: Run) -> Run:
-    """The run as it is kept once it has ended: what it executed is in the notebook, not here."""
-    return replace(run, request=msgspec.structs.replace(run.request, payload=b""))
 
 
 def _newest(found: Iterable[_Made], limit: int) -> list[_Made]:
