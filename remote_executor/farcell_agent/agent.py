@@ -91,7 +91,8 @@ class Agent:
         """A slow executor makes `send` wait; then nothing more is taken from the keeper, which spools."""
         while True:
             message = await self._backend.receive()
-            await link.send(self._noted(message, tasks))
+            if not await _sent(link, self._noted(message, tasks)):
+                return
 
     def _noted(self, message: FromKeeper, tasks: asyncio.TaskGroup) -> FromAgent:
         """Take note of what the keeper says; what the executor is told of it."""
@@ -140,7 +141,7 @@ class Agent:
             answer = await self._done(message)
             if answer is not None:
                 # Beside, since output may fill the link while an interrupt waits behind this very message.
-                tasks.create_task(link.send(answer))
+                tasks.create_task(_sent(link, answer))
 
     async def _done(self, message: ToAgent) -> FromAgent | None:
         """Do what the executor asks; what it is told at once, if anything."""
@@ -186,7 +187,7 @@ class Agent:
             before = self._devices_changed()
             await self._devices.refresh()
             if self._devices_changed() != before:
-                await link.send(self._devices_changed())
+                await _sent(link, self._devices_changed())
 
     def _devices_changed(self) -> DevicesChanged:
         return DevicesChanged(self._devices.reports(self._workers.claims.devices))
@@ -200,6 +201,15 @@ class Agent:
         assert worker is not None
         self._workers.forget(worker)
         return not_started(worker, error)
+
+
+async def _sent(link: Link, message: FromAgent) -> bool:
+    """Send it if the link still stands. What was received before it fell is obeyed first; that ends the service."""
+    try:
+        await link.send(message)
+    except LinkClosed:
+        return False
+    return True
 
 
 async def _remove(folder: Path) -> None:

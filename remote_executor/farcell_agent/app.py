@@ -12,10 +12,11 @@ from pathlib import Path
 
 from farcell_agent.agent import Agent, Identity
 from farcell_agent.backends.process import ProcessBackend
+from farcell_agent.backoff import Backoff
 from farcell_agent.devices import Devices
 from farcell_agent.keeper import KEEPER_COMMAND, dismiss_keeper, private_directory
 from farcell_agent.keeper_client import KeeperClient
-from farcell_agent.link import ExecutorEnd, link_pair
+from farcell_agent.link import ExecutorEnd, Link, link_pair
 from farcell_agent.node import agent_lock, boot_id, node_id
 from farcell_agent.nvml import Nvml
 from farcell_agent.simulated import SimulatedDevices
@@ -23,6 +24,8 @@ from farcell_agent.workers import Surroundings, Workers
 from farcell_protocol.errors import BadRequest, Unauthorized
 from farcell_protocol.messages.link import FromAgent, ToAgent
 from farcell_protocol.places import Places, data_directory, places
+
+_LAST_WORDS_S = 3.0
 
 logger = logging.getLogger("farcell_agent")
 
@@ -78,15 +81,15 @@ async def embedded_agent(
         agent = _agent(places, node_name, devices, surroundings, interpreter, log, keeper_command)
         ours, theirs = link_pair()
         embedded = EmbeddedAgent(theirs)
+        serving = asyncio.create_task(_serve_until_closed(agent, ours, log), name="embedded agent")
         try:
-            async with asyncio.TaskGroup() as tasks:
-                serving = tasks.create_task(agent.serve(ours), name="embedded agent")
-                try:
-                    yield embedded
-                finally:
-                    await theirs.close()
-                    serving.cancel()
+            yield embedded
         finally:
+            await theirs.close()
+            # It obeys what it was told before; a keeper that cannot be reached must not hold us up.
+            await asyncio.wait({serving}, timeout=_LAST_WORDS_S)
+            serving.cancel()
+            await asyncio.wait({serving})
             _leave(places, devices, for_good=embedded.for_good)
 
 
@@ -126,13 +129,30 @@ def run_agent(
             _leave(where, devices, for_good=False)
 
 
+async def _serve_until_closed(agent: Agent, link: Link, log: logging.Logger) -> None:
+    """A fault of ours costs a new introduction, not the executor whose process this is."""
+    backoff = Backoff()
+    while True:
+        try:
+            await agent.serve(link)
+        except Exception:
+            log.exception("the agent failed and begins again")
+            await asyncio.sleep(backoff.next_delay_s())
+        else:
+            return
+
+
 async def _stay_linked(agent: Agent, url: str, token: Callable[[], str]) -> None:
     from farcell_agent.websocket_link import Dialler  # 80 ms that an embedded agent need not wait for
 
     dialler = Dialler(url, token, logger)
     async with aclosing(dialler.links()) as links:
         async for link in links:
-            refusal = await agent.serve(link)
+            try:
+                refusal = await agent.serve(link)
+            except Exception:
+                logger.exception("the agent failed and begins again")
+                continue
             if refusal is not None:
                 dialler.refused(f"{refusal.message} ({refusal.code})")
 

@@ -20,6 +20,8 @@ from farcell_protocol.version import OLDEST, PROTOCOL, agree
 _READ_AHEAD_BYTES = 1 * 2**20
 """Received and not yet taken: beyond it we stop reading, and the keeper spools."""
 
+_LAST_WORDS_S = 2.0
+
 
 class KeeperGone(Exception):
     """The connection to the keeper ended."""
@@ -76,10 +78,10 @@ class KeeperClient:
             return await self.open()
 
     async def close(self) -> None:
-        """Let go of the keeper, which goes on."""
+        """Let go of the keeper, which goes on; returns once it has been given all that was sent."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            await connection.close()
 
     async def _connect(self) -> Welcome:
         if not keeper_answers(self._places):
@@ -89,7 +91,7 @@ class KeeperClient:
         try:
             welcome = await self._greet(connection)
         except BaseException:
-            connection.close()
+            await connection.close()
             raise
         self._connection = connection
         return welcome
@@ -174,8 +176,12 @@ class _Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return body
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._transport.close()
+        deadline = asyncio.get_running_loop().call_later(_LAST_WORDS_S, self._transport.abort)
+        while not self._lost:
+            await self._change()
+        deadline.cancel()
 
     def _flush(self) -> None:
         had_to_wait = self._outbox.full

@@ -1,7 +1,7 @@
 """A keeper without workers: it speaks `messages/keeping.py` over its socket and acts out what payloads say.
 
-`say:TEXT` prints it, `lines:N` prints N lines, `bytes:N` prints about N bytes, `wait` runs until it is
-interrupted, `exit` ends the worker under the run. Run as a script with a keeper's arguments.
+`say:TEXT` prints it, `lines:N` prints N lines, `bytes:N` prints about N bytes, `wait:FILE` runs until it is
+interrupted and then makes the file, `exit` ends the worker under the run. Run as a script with a keeper's arguments.
 """
 
 import argparse
@@ -66,7 +66,9 @@ class StandIn:
             case k.Greet():
                 self.let_go()
                 self.writer = writer
-                reports = [k.RunReport(i, r.worker, len(r.frames), r.acknowledged, r.ended) for i, r in self.runs.items()]
+                reports = [
+                    k.RunReport(i, r.worker, len(r.frames), r.acknowledged, r.ended) for i, r in self.runs.items()
+                ]
                 await self.send(k.Welcome(1, os.getpid(), self.started, list(self.workers.values()), reports))
             case k.Launch(worker, spec) if worker not in self.workers:
                 await self.launch(worker, spec)
@@ -93,8 +95,8 @@ class StandIn:
                 pass
 
     async def launch(self, worker: WorkerId, spec: k.ProcessSpec) -> None:
-        if not Path(spec.interpreter).exists():
-            await self.send(k.KeeperRefused(ErrorInfo("worker-not-started", "no such interpreter"), worker=worker))
+        if Path(spec.interpreter).name == "refused":
+            await self.send(k.KeeperRefused(ErrorInfo("worker-not-started", "no Python"), worker=worker))
             return
         report = k.WorkerReport(worker, "ready", spec, pid=os.getpid(), start_ticks=1, python="3.11")
         self.workers[worker] = report
@@ -108,6 +110,8 @@ class StandIn:
             return
         if verb == "wait":
             await self.interrupts.setdefault(run, asyncio.Event()).wait()
+            if argument:
+                Path(argument).touch()
             await kept.add(End("error"))
             return
         for text in _texts(verb, argument):

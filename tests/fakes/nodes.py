@@ -3,11 +3,14 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from farcell_protocol.framing import encode
+from farcell_protocol.messages.keeping import Greet
 from farcell_protocol.places import Places, places
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("keeper.py")))
@@ -28,6 +31,20 @@ def node_folder(folder: Path) -> Iterator[Places]:
 def keepers_of(where: Places) -> list[int]:
     """Pids of living keepers on this data directory."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_keeper(entry, where)]
+
+
+def greet_as_another_agent(where: Places) -> None:
+    """Take the keeper over from the agent that has it, and leave."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(where.keeper_socket))
+        connection.sendall(encode(Greet(1, 1, os.getpid())))
+        assert connection.recv(1)
+
+
+def resident_bytes() -> int:
+    """How much memory this process occupies."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _is_keeper(entry: Path, where: Places) -> bool:

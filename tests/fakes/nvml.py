@@ -22,7 +22,7 @@ class FakeGpu:
     memory: int | None = 80 * GIB
     memory_error: int = 0
     pids: tuple[int, ...] | int = ()
-    mig: tuple["FakeGpu", ...] | None | int = pynvml.NVML_ERROR_NOT_SUPPORTED
+    mig: tuple["FakeGpu", ...] | int | None = pynvml.NVML_ERROR_NOT_SUPPORTED
 
 
 @dataclass
