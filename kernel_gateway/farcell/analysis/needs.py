@@ -1,0 +1,49 @@
+"""`CellNeeds`: which of the names of a cell concern the other side, given what exists here."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+from farcell.analysis.names import Names
+
+# IPython's own names exist on both sides, each with its own meaning: `_`, `__`, `_5`, `_i`, `_ih`, `In`, ...
+_SHELL_NAME = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[iod]h|In|Out|get_ipython|exit|quit|__\w+__")
+
+
+@dataclass(frozen=True)
+class CellNeeds:
+    """What a cell takes from here, and what of it may come back.
+
+    `reads` exist here and the cell needs them. `returns` are all names whose value may differ
+    afterwards; modules, functions and classes that it only reads are not among them.
+    """
+
+    names: Names
+    reads: tuple[str, ...]
+    returns: frozenset[str]
+
+
+def needs_of(names: Names, namespace: Mapping[str, Any], builtin_to_shell: Iterable[str] = ()) -> CellNeeds:
+    """Join a cell's names with the live namespace. `builtin_to_shell` are names the shell itself has put there."""
+    reads = tuple(name for name in sorted(names.reads) if travels(name, namespace, builtin_to_shell))
+    changed = {name for name in names.writes | names.deletes if not is_shells_own(name)}
+    changed -= {found.name for found in names.imports if not found.attribute}
+    returns = changed | {name for name in reads if may_change(namespace[name])}
+    return CellNeeds(names, reads, frozenset(returns))
+
+
+def travels(name: str, namespace: Mapping[str, Any], builtin_to_shell: Iterable[str] = ()) -> bool:
+    """Whether a name that code reads is the user's and exists here."""
+    return name in namespace and not is_shells_own(name) and name not in builtin_to_shell
+
+
+def is_shells_own(name: str) -> bool:
+    """Whether IPython gives this name its meaning."""
+    return _SHELL_NAME.fullmatch(name) is not None
+
+
+def may_change(value: Any) -> bool:
+    """Whether code that only reads a name may leave another value in it; definitions and modules stay."""
+    return not isinstance(value, ModuleType | FunctionType | type)

@@ -1,0 +1,103 @@
+"""Far output in the local front end: Jupyter messages passed on unchanged, or printed in a terminal."""
+
+import html
+import os
+import sys
+from typing import Any
+
+from farcell.status import Line
+from farcell.watch import OutputScreen
+from farcell_protocol.frames import Message
+
+_COLOURS = {"busy": "inherit", "quiet": "gray", "bad": "#b35900"}
+
+
+def screen_for(shell: Any) -> OutputScreen:
+    """A fresh screen, with its own status line, for one cell of this shell."""
+    kernel = getattr(shell, "kernel", None)
+    # A kernel without a socket to publish on is one that is being tested or embedded: print there.
+    if kernel is not None and getattr(kernel, "iopub_socket", None) is not None:
+        return KernelScreen(kernel)
+    return TerminalScreen()
+
+
+class KernelScreen:
+    """Inside ipykernel: messages are published as if this kernel had made them."""
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel = kernel
+        # Taken once: the parent names the cell this output belongs to, whatever runs in between.
+        self._parent = kernel.get_parent("shell")
+        self._line_id = ""
+
+    def show(self, message: Message) -> None:
+        """Publish a far message, its buffers included."""
+        self._send(message.msg_type, message.content, message.metadata, message.buffers)
+
+    def draw_line(self, line: Line) -> None:
+        """Show the status line, or update it in place by its display id."""
+        first = not self._line_id
+        self._line_id = self._line_id or f"farcell-{os.urandom(8).hex()}"
+        content = {
+            "data": {"text/plain": line.text, "text/html": line_html(line)},
+            "metadata": {},
+            "transient": {"display_id": self._line_id},
+        }
+        self._send("display_data" if first else "update_display_data", content, {}, [])
+
+    def _send(self, kind: str, content: dict[str, Any], metadata: dict[str, Any], buffers: list[bytes]) -> None:
+        sys.stdout.flush()  # what was printed here before must come before
+        sys.stderr.flush()
+        kernel = self._kernel
+        kernel.session.send(
+            kernel.iopub_socket,
+            kind,
+            content,
+            parent=self._parent,
+            ident=kernel._topic(kind),
+            metadata=metadata,
+            buffers=buffers or None,
+        )
+
+
+class TerminalScreen:
+    """In IPython without a kernel: text and plain representations; the status line on standard error."""
+
+    def __init__(self) -> None:
+        self._redraws = sys.stderr.isatty()
+        self._open = False
+
+    def show(self, message: Message) -> None:
+        """Print what a terminal can show of a message."""
+        self._leave_line()
+        content = message.content
+        if message.msg_type == "stream":
+            stream = sys.stderr if content.get("name") == "stderr" else sys.stdout
+            stream.write(content.get("text", ""))
+            stream.flush()
+        elif message.msg_type == "execute_result":
+            print(f"Out[{content.get('execution_count')}]: {content['data'].get('text/plain', '')}")
+        elif message.msg_type in ("display_data", "update_display_data"):
+            from IPython.display import display
+
+            display(content["data"], raw=True, metadata=content.get("metadata", {}))  # type: ignore[no-untyped-call]
+
+    def draw_line(self, line: Line) -> None:
+        """Draw over the line where the terminal allows it; elsewhere only what will stay is worth a line."""
+        if self._redraws:
+            self._open = line.tone == "busy"
+            sys.stderr.write(f"\r\x1b[2K{line.text}" + ("" if self._open else "\n"))
+        elif line.tone != "busy":
+            sys.stderr.write(f"{line.text}\n")
+        sys.stderr.flush()
+
+    def _leave_line(self) -> None:
+        if self._open:
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+            self._open = False
+
+
+def line_html(line: Line) -> str:
+    """The status line as it looks in a notebook."""
+    return f'<small style="color:{_COLOURS[line.tone]}">{html.escape(line.text)}</small>'

@@ -1,0 +1,46 @@
+"""Bringing a handle's value here, by a run that executes nothing."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from farcell.exchange.homeward import joined
+from farcell.exchange.standing import ended_error, home_of, still_there
+from farcell.failures import raise_outcome
+from farcell.handles import Handle
+from farcell.options import CellOptions
+from farcell.packing.request import fetch_of, request_of
+from farcell.watch import Watch
+from farcell_protocol.errors import ValueNotPicklable
+from farcell_protocol.gpus import parse_gpus
+from farcell_protocol.values import unpack_value
+
+if TYPE_CHECKING:
+    from farcell.notebook import Notebook
+
+
+def fetcher(notebook: "Notebook") -> Callable[[Handle], Any]:
+    """What a handle's `to_local()` does in this notebook."""
+
+    def fetch(handle: Handle) -> Any:
+        home = home_of(handle)
+        client = notebook.client()
+        if not still_there(client, home):
+            raise ended_error(handle.name, handle)
+        gpu, session = home.key
+        options = CellOptions(parse_gpus(gpu), session)
+        request = request_of(notebook.name, options, fetch_of(handle.name), f"{handle.name}.to_local()")
+        screen = notebook.new_screen()
+        follower = client.submit(request)
+        seen = Watch(follower, client, screen, lambda view: notebook.sessions.saw(view, home.key)).to_the_end()
+        raise_outcome(seen)
+        for arrival in joined(seen.values):
+            if arrival.name == handle.name and arrival.status == "value":
+                return unpack_value(arrival.data)
+        raise ValueNotPicklable(_why_not(handle), name=handle.name, path=handle.name)
+
+    return fetch
+
+
+def _why_not(handle: Handle) -> str:
+    because = f": {handle.why}" if handle.why else ""
+    return f"{handle.name} cannot leave session {handle.session}{because}. Work with it in %%gpu cells."

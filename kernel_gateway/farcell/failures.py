@@ -1,0 +1,109 @@
+"""What a cell raises here: the far code's own exception, an interrupt, or a refusal, each shown exactly once.
+
+IPython shows an exception by its `_render_traceback_` where it has one; so the traceback a person sees is the
+far one, beginning at their line, and none of our frames.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from farcell_protocol.errors import Cancelled, FarcellError, RunFailure, error_from
+from farcell_protocol.frames import Message
+
+if TYPE_CHECKING:
+    from farcell.watch import Seen
+
+
+class FarError(Exception):
+    """The far code raised: `ename`, `evalue` and `traceback` (lines, coloured) are as they were there.
+
+    Raised as a class of the same name as the far one, whose base this is."""
+
+    def __init__(self, ename: str, evalue: str, traceback: list[str]) -> None:
+        super().__init__(evalue)
+        self.ename = ename
+        self.evalue = evalue
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return self.evalue
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return far_error, (self.ename, self.evalue, self.traceback)
+
+    def _render_traceback_(self) -> list[str]:
+        return self.traceback or [f"{self.ename}: {self.evalue}"]
+
+
+class FarInterrupt(KeyboardInterrupt):
+    """The stop button was pressed while a far cell ran; as with a local one, "run all" ends here."""
+
+    def __init__(self, message: str = "", traceback: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.traceback = traceback or []
+
+    def _render_traceback_(self) -> list[str]:
+        return self.traceback or [f"KeyboardInterrupt: {self}"]
+
+
+class CellSyntaxError(Exception):
+    """The cell is not Python. Found here, before anything was sent; shown as IPython shows it."""
+
+    def __init__(self, error: SyntaxError, lines: list[str]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self._lines = lines
+
+    def _render_traceback_(self) -> list[str]:
+        return self._lines
+
+
+CellSyntaxError.__name__ = "SyntaxError"  # what the front end prints
+
+
+def far_error(ename: str, evalue: str, traceback: list[str]) -> FarError:
+    """The far exception under its own name."""
+    kind: type[FarError] = type(
+        ename, (FarError,), {"__module__": "farcell", "__doc__": f"A {ename} raised by far code."}
+    )
+    return kind(ename, evalue, traceback)
+
+
+def error_of(message: Message | None) -> FarError:
+    """The exception that an `error` message describes; without one, that there was none is said."""
+    content = message.content if message is not None else {}
+    return far_error(
+        str(content.get("ename") or "FarError"),
+        str(content.get("evalue", "the far cell failed without saying how")),
+        [str(line) for line in content.get("traceback", [])],
+    )
+
+
+def interrupt_of(message: Message | None, text: str) -> FarInterrupt:
+    """What the stop button raises, with the far traceback if there is one."""
+    traceback = [str(line) for line in message.content.get("traceback", [])] if message is not None else []
+    return FarInterrupt(text, traceback)
+
+
+def readable(error: FarcellError) -> FarcellError:
+    """The same error, shown by IPython as its text and its code instead of by our frames."""
+    lines = [f"{type(error).__name__}: {error.message}", f"({error.code})"]
+    # On the instance, so that the class stays the protocol's, which knows nothing of IPython.
+    error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
+    return error
+
+
+def raise_outcome(seen: "Seen") -> None:
+    """Raise what the cell's end calls for; nothing after a good one."""
+    end = seen.end
+    outcome = end.outcome if end else (seen.view.outcome if seen.view else None)
+    reason = (end.reason if end else None) or (seen.view.reason if seen.view else None)
+    if seen.presses:
+        raise interrupt_of(seen.error, reason.message if reason else "interrupted")
+    if outcome == "ok":
+        return
+    if outcome == "error":
+        raise error_of(seen.error)
+    if reason is not None:
+        raise error_from(reason)
+    kind = Cancelled if outcome == "cancelled" else RunFailure
+    raise kind(f"run {seen.run} ended as {outcome or 'unknown'} without a reason", run=seen.run)

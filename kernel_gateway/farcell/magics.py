@@ -1,0 +1,157 @@
+"""`%load_ext farcell`: the magics `%%gpu` and `%gpu` in one IPython shell."""
+
+import ast
+import os
+import sys
+from typing import Any
+
+from IPython.core.error import TryNext, UsageError
+
+from farcell import commands, tables
+from farcell.cells import run_cell
+from farcell.completion import Known, complete
+from farcell.display import screen_for
+from farcell.failures import CellSyntaxError, readable
+from farcell.notebook import Notebook, notebook_name
+from farcell.options import OptionError, parse_command, parse_options
+from farcell.packing.request import CellText
+from farcell_protocol.errors import FarcellError, NoDeviceFits
+
+_HELP = """Run this cell on a GPU somewhere else, as if it had run here.
+
+    %%gpu [SPEC] [--session NAME] [--once] [--timeout 10m] [--detach]
+
+SPEC says which GPU: nothing (any), H100, H100:2 (two), A100,H100 (in order of preference), or cpu.
+What the cell reads travels by itself, output arrives while it runs, and what it binds comes back.
+
+    --session NAME   use this session, shared by your notebooks, instead of this notebook's own
+    --once           release the session, its variables and GPU, at the end of the cell
+    --timeout TIME   stop after 90, 90s, 10m or 2h
+    --detach         return at once; %gpu attach shows output and results
+
+The stop button interrupts the far code; a second press stops the session's worker.
+
+    %gpu                        what there is, and what runs (also: %gpu status)
+    %gpu sessions               your sessions, and when they are released
+    %gpu attach [RUN]           show a run from its beginning, and bind its results
+    %gpu stop [RUN|SESSION|--all]
+    %gpu logs [RUN]             print a run's output again
+    %gpu simulate H100:2        pretend to have GPUs; cells run on the CPU, and say so
+    %gpu connect URL [--token-file F]
+"""
+
+
+class Magics:
+    """The magics of one shell, with the notebook behind them."""
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        kernel = getattr(shell, "kernel", None)
+        connection_file = str(getattr(getattr(kernel, "parent", None), "connection_file", ""))
+        self.notebook = Notebook(
+            shell.user_ns,
+            notebook_name(os.environ, connection_file, os.getpid()),
+            new_screen=lambda: screen_for(shell),
+            # Re-made at each load; a name of the user's that hides one of these travels all the same.
+            shells_own=frozenset(),
+        )
+
+    def gpu(self, line: str, cell: str | None = None) -> None:  # noqa: D102  # set below, shown by `%%gpu?`
+        screen = screen_for(self.shell)
+        try:
+            if cell is None:
+                text = commands.run_command(self.notebook, screen, parse_command(line))
+                if text:
+                    print(text)
+            else:
+                self._run(screen, line, cell)
+        except OptionError as err:
+            raise UsageError(str(err)) from None
+        except NoDeviceFits as err:
+            raise readable(self._with_alternatives(err, line)) from None
+        except FarcellError as err:
+            raise readable(err) from err.__cause__
+
+    gpu.__doc__ = _HELP
+
+    def _run(self, screen: Any, line: str, cell: str) -> None:
+        options = parse_options(line)
+        if not cell.strip():
+            print("the cell is empty: nothing was sent", file=sys.stderr)
+            return
+        run_cell(self.notebook, screen, options, self._text(line, cell))
+
+    def _text(self, line: str, cell: str) -> CellText:
+        """The cell as Python, checked here.
+
+        Raises:
+            CellSyntaxError: it is not Python.
+        """
+        # The magic's own line stays as a comment, so that line numbers are those the editor shows. A
+        # further cell magic must stay first.
+        source = cell if cell.lstrip().startswith("%%") else f"#%%gpu {line}".rstrip() + f"\n{cell}"
+        shell = self.shell
+        count = shell.execution_count
+        try:
+            python = shell.transform_cell(source)
+            name = shell.compile.cache(python, count, raw_code=source)
+            with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+                tree = shell.compile.ast_parse(python, filename=name)
+                shell.compile(tree, name, "exec")
+        except SyntaxError as err:
+            lines = shell.SyntaxTB.structured_traceback(type(err), err, [])
+            raise CellSyntaxError(err, lines) from None
+        title = next((text.strip() for text in cell.splitlines() if text.strip()), "")
+        return CellText(source, python, title[:200], count, self._cell_id())
+
+    def _cell_id(self) -> str:
+        kernel = getattr(self.shell, "kernel", None)
+        parent = kernel.get_parent("shell") if kernel is not None else {}
+        return str(parent.get("metadata", {}).get("cellId", ""))
+
+    def _with_alternatives(self, error: NoDeviceFits, line: str) -> FarcellError:
+        client = self.notebook.connected
+        try:
+            nodes = client.nodes() if client is not None else []
+            asked = str(parse_options(line).gpu)
+        except (FarcellError, OptionError):
+            return error
+        return NoDeviceFits(f"{error.message}\n{tables.no_device_text(nodes, asked)}", **error.fields)
+
+    def complete(self, shell: Any, event: Any) -> list[str]:
+        """IPython's completer hook for both magics."""
+        if not event.line.lstrip().startswith(("%gpu", "%%gpu")):
+            raise TryNext
+        return complete(event.line.lstrip(), self._known())
+
+    def _known(self) -> Known:
+        client = self.notebook.connected
+        if client is None:  # completing must not start an executor
+            return Known(models=["H100", "A100", "L4", "any"])
+        try:
+            devices = [device for node in client.nodes() for device in node.devices]
+            sessions = [one for one in client.sessions() if one.state != "ended"]
+            runs = [run.run for run in client.runs() if run.notebook == self.notebook.name]
+        except FarcellError:
+            return Known()
+        names = [one.name for one in sessions if one.name]
+        return Known(sorted({one.model for one in devices}), [one.session for one in sessions], names, runs[-20:])
+
+
+_loaded: Magics | None = None
+
+
+def load(shell: Any) -> Magics:
+    """Register the magics in this shell; again changes nothing."""
+    global _loaded
+    if _loaded is None or _loaded.shell is not shell:
+        _loaded = Magics(shell)
+        shell.register_magic_function(_loaded.gpu, magic_kind="line_cell", magic_name="gpu")
+        for command in ("%gpu", "%%gpu"):
+            shell.set_hook("complete_command", _loaded.complete, str_key=command)
+    return _loaded
+
+
+def loaded() -> Magics | None:
+    """The magics of this process, if `load` was called."""
+    return _loaded

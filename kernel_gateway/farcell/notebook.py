@@ -1,0 +1,81 @@
+"""What one notebook's kernel knows of the far side: its executor, sessions, and runs left behind."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from farcell import config
+from farcell.exchange.homeward import Departure
+from farcell.exchange.sessions import Sessions
+from farcell.watch import OutputScreen
+from farcell_protocol.ids import RunId
+
+if TYPE_CHECKING:
+    from farcell.client import Client
+
+_CONNECTION_FILE = re.compile(r"kernel-(.+)\.json")
+
+
+@dataclass
+class Notebook:
+    """The state behind `%%gpu` in one kernel. `namespace` is the user's, `shells_own` the names the
+    shell put there itself; `new_screen` makes a screen for the cell now running."""
+
+    namespace: dict[str, Any]
+    name: str
+    new_screen: Callable[[], OutputScreen]
+    shells_own: frozenset[str] = frozenset()
+    sessions: Sessions = field(default_factory=Sessions)
+    left: dict[RunId, Departure] = field(default_factory=dict)
+    seen: set[RunId] = field(default_factory=set)
+    _client: "Client | None" = None
+    _target: config.Target | None = None
+
+    def client(self, on_start: Callable[..., None] | None = None) -> "Client":
+        """A connected client of the executor in force; `on_start` is called if an embedded one is to be started.
+
+        Raises:
+            FarcellError: there is none that lets us in.
+        """
+        wanted = config.target(os.environ)
+        if self._client is not None and self._target != wanted:
+            self.disconnect()
+        if self._client is None:
+            from farcell.client import Client
+
+            client = Client(wanted, on_start=on_start)
+            try:
+                client.connect()
+            except BaseException:
+                client.close()
+                raise
+            self._client, self._target = client, wanted
+        return self._client
+
+    @property
+    def connected(self) -> "Client | None":
+        """The client, if there is one already: for what must not start an executor."""
+        return self._client
+
+    def disconnect(self) -> None:
+        """Forget the executor and what it held; its sessions cannot be reached from another one."""
+        if self._client is not None:
+            self._client.close()
+        self._client = self._target = None
+        self.sessions = Sessions()
+        self.left.clear()
+
+
+def notebook_name(environ: Mapping[str, str], connection_file: str, pid: int) -> str:
+    """A name for this notebook that outlives its kernel where anything tells us one.
+
+    `FARCELL_NOTEBOOK`, else the path Jupyter gives (`JPY_SESSION_NAME`), else the id of the kernel's connection
+    file, else the process.
+    """
+    for variable in ("FARCELL_NOTEBOOK", "JPY_SESSION_NAME"):
+        if environ.get(variable):
+            return environ[variable]
+    found = _CONNECTION_FILE.fullmatch(os.path.basename(connection_file))
+    return f"kernel-{found[1]}" if found else f"terminal-{pid}"

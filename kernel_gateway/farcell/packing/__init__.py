@@ -1,0 +1,1 @@
+"""Values to bytes: what travels, what does not, and why."""

@@ -1,0 +1,68 @@
+"""A cell and its parcel to the `RunRequest` that carries them."""
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+
+from farcell.exchange.ledger import Ledger
+from farcell.options import CellOptions
+from farcell.packing.values import INLINE_LIMIT_BYTES, Parcel
+from farcell_protocol.ids import new_run_id
+from farcell_protocol.messages.api import Interpreter, RunRequest
+from farcell_protocol.messages.cells import Cell, encode_cell
+
+
+@dataclass(frozen=True)
+class CellText:
+    """A cell as the shell knows it. `source` is IPython source whose line numbers are those of the
+    notebook's cell; `python` is `source` with IPython's syntax transformed; `count` is the prompt's number."""
+
+    source: str
+    python: str
+    title: str
+    count: int
+    cell_id: str = ""
+
+
+def cell_of(text: CellText, parcel: Parcel, ledger: Ledger, options: CellOptions) -> Cell:
+    """What the worker executes. With `--once` no handle would outlive the cell, so values come back whole."""
+    known = ledger.known({name: digest for name, digest in parcel.here.items() if name in parcel.returns})
+    return Cell(
+        source=text.source,
+        python=platform.python_version(),
+        values=parcel.values,
+        returns=sorted(parcel.returns),
+        known=known,
+        inline_limit_bytes=INLINE_LIMIT_BYTES if options.once else 1 * 2**20,
+        execution_count=text.count,
+    )
+
+
+def fetch_of(name: str) -> Cell:
+    """Runs nothing; brings the named value, whatever its size."""
+    return Cell(source="", python=platform.python_version(), fetch=[name])
+
+
+def request_of(notebook: str, options: CellOptions, cell: Cell, title: str, cell_id: str = "") -> RunRequest:
+    """The request for a fresh run of `cell`."""
+    return RunRequest(
+        run=new_run_id(),
+        payload=encode_cell(cell),
+        python=Interpreter(sys.executable, platform.python_version()),
+        gpu=str(options.gpu),
+        notebook=notebook,
+        cell_id=cell_id,
+        session=options.session,
+        once=options.once,
+        timeout_s=options.timeout_s,
+        title=title,
+        cwd=_working_directory(),
+    )
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # somebody removed it under this kernel; the node then chooses
+        return ""

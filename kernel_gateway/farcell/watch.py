@@ -1,0 +1,184 @@
+"""Following one run to its end: its output to the screen, its values kept, the stop button obeyed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from farcell import follow
+from farcell.failures import FarInterrupt
+from farcell.presses import Presses
+from farcell.status import Line, Screen, StatusLine, end_line, progress_line, seconds_text
+from farcell_protocol.errors import FarcellError
+from farcell_protocol.frames import Elided, End, Frame, Message, ValueBack
+from farcell_protocol.ids import RunId
+from farcell_protocol.messages.api import RunView
+
+_POLL_S = 0.1
+"""How soon a press of the stop button is noticed at the latest; see `Presses`."""
+
+
+class OutputScreen(Screen, Protocol):
+    """A screen that also shows output."""
+
+    def show(self, message: Message) -> None:
+        """Show a Jupyter message of the far side, after whatever was printed here before."""
+
+
+class Following(Protocol):
+    """What is needed of `follow.Follower`."""
+
+    @property
+    def run(self) -> RunId:
+        """The run it follows."""
+
+    def next(self, timeout_s: float | None) -> follow.Event | None:
+        """What happened next, or None after `timeout_s`."""
+
+    def close(self) -> None:
+        """Follow no more."""
+
+
+class Stopping(Protocol):
+    """What is needed of the client to stop a run."""
+
+    def interrupt(self, run: RunId) -> None:
+        """SIGINT."""
+
+    def cancel(self, run: RunId, grace_s: float = 2.0) -> None:
+        """By force."""
+
+
+@dataclass
+class Seen:
+    """All that a run said that is not output: how it ended, its error, the values it sent home."""
+
+    run: RunId
+    view: RunView | None = None
+    end: End | None = None
+    error: Message | None = None
+    values: list[ValueBack] = field(default_factory=list)
+    presses: int = 0
+
+
+class Watch:
+    """One run being watched; `to_the_end` is all there is to call."""
+
+    def __init__(
+        self,
+        follower: Following,
+        client: Stopping,
+        screen: OutputScreen,
+        on_view: Callable[[RunView], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._follower = follower
+        self._client = client
+        self._screen = screen
+        self._on_view = on_view
+        self._clock = clock
+        self._line = StatusLine(screen, clock)
+        self._since = self._born = clock()
+        self._down_since: float | None = None
+        self._down_why = ""
+        self._trouble = ""
+        self._seen = Seen(follower.run)
+
+    def to_the_end(self) -> Seen:
+        """Show everything until the run has ended.
+
+        Raises:
+            FarInterrupt: the stop button was pressed a third time; the run goes on.
+            FarcellError: the executor refused.
+        """
+        seen = self._seen
+        try:
+            with Presses() as presses:
+                while not (seen.view is not None and seen.view.state == "ended"):
+                    self._take(self._next(presses))
+                    if presses.count > seen.presses:
+                        self._pressed(presses.count)
+                    if not self._line.finished:
+                        self._line.tick(self._now_says())
+        except FarcellError as err:
+            self._line.finish(Line(f"refused: {err.code}", "bad"))
+            raise
+        self._finish_line()
+        return seen
+
+    def _next(self, presses: Presses) -> follow.Event | None:
+        try:
+            return self._follower.next(_POLL_S)
+        except KeyboardInterrupt:  # not in the main thread, where `Presses` could not take it
+            presses.count += 1
+            return None
+
+    def _take(self, event: follow.Event | None) -> None:
+        match event:
+            case follow.Changed(view=view):
+                if self._seen.view is None or view.state != self._seen.view.state:
+                    self._since = self._clock()
+                self._seen.view = view
+                self._on_view(view)
+            case follow.Batch(frames=frames):
+                self._take_frames(frames)
+            case follow.LinkDown(why=why):
+                self._down_since, self._down_why = self._clock(), why
+            case follow.LinkUp():
+                self._down_since = None
+
+    def _take_frames(self, frames: list[Frame]) -> None:
+        if frames and isinstance(frames[-1], End):
+            self._seen.end = frames[-1]
+        for frame in frames:
+            match frame:
+                case Message(msg_type="error"):
+                    self._seen.error = frame
+                case Message():
+                    self._show(frame)
+                case ValueBack():
+                    self._seen.values.append(frame)
+                case Elided(size_bytes=size):
+                    self._show(Message("stream", {"name": "stdout", "text": f"[{size:,} bytes left out]\n"}))
+
+    def _show(self, message: Message) -> None:
+        if self._seen.end is not None and self._seen.presses == 0:
+            self._finish_line()  # all of it came at once: the line need not be drawn twice
+        else:
+            self._line.reveal(self._now_says())
+        self._screen.show(message)
+
+    def _now_says(self) -> Line:
+        now = self._clock()
+        if self._down_since is not None:
+            gone = seconds_text(now - self._down_since)
+            return Line(f"link down ({self._down_why}); the run goes on, its output will follow · {gone}", "bad")
+        if self._seen.presses == 1:
+            text = "interrupting…; press again to stop the session's worker (variables are lost)"
+            return Line(text + self._trouble)
+        if self._seen.presses > 1:
+            return Line("stopping the worker…; press again to leave the run to itself" + self._trouble, "bad")
+        return progress_line(self._seen.view, now - self._since)
+
+    def _pressed(self, count: int) -> None:
+        self._seen.presses = count
+        if count > 2:
+            self._follower.close()
+            self._line.finish(Line(f"left behind: run {self._seen.run} · %gpu attach shows it again", "bad"))
+            raise FarInterrupt(f"run {self._seen.run} was left to itself; %gpu attach {self._seen.run} shows it again")
+        stop = self._client.interrupt if count == 1 else self._client.cancel
+        try:
+            stop(self._seen.run)
+            self._trouble = ""
+        except FarcellError as err:
+            self._trouble = f" — could not be said: {err.message}"
+        self._line.reveal(self._now_says())
+
+    def _finish_line(self) -> None:
+        seen, view = self._seen, self._seen.view
+        seconds = self._clock() - self._born
+        if view is not None and view.ended is not None and view.started is not None:
+            seconds = view.ended - view.started
+        outcome = (seen.end.outcome if seen.end else view.outcome if view else None) or "ended"
+        reason = (seen.end.reason if seen.end else None) or (view.reason if view else None)
+        self._line.finish(end_line(seen.run, view, outcome, seconds, reason))
