@@ -27,7 +27,11 @@ class MemoryStore:
 
     async def save(self, nouns: Iterable[Noun]) -> None:
         """Store these nouns; a payload is dropped with the end of its run."""
-        for noun in list(nouns):
+        batch = list(nouns)
+        for noun in batch:
+            if not isinstance(noun, Run | Session | Worker | Node):
+                raise TypeError(f"{type(noun).__name__} is not a noun this stores")
+        for noun in batch:
             match noun:
                 case Run():
                     self._runs[noun.id] = without_payload(noun) if noun.state is RunState.ENDED else noun

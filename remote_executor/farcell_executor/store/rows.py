@@ -65,6 +65,8 @@ _encode = msgspec.json.Encoder().encode
 
 def to_row(noun: Kept) -> dict[str, Any]:
     """The columns of a noun; a run's payload is not among them."""
+    if type(noun) not in TABLES:
+        raise TypeError(f"{type(noun).__name__} is not a noun this stores")
     if isinstance(noun, Run):
         noun = without_payload(noun)
     row: dict[str, Any] = {name: getattr(noun, name) for name in _names[type(noun)]}

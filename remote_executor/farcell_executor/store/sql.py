@@ -83,7 +83,7 @@ class _Lane:
             if self.connection is None:
                 self.connection = self._engine.connect()
             return work(self.connection)
-        except SQLAlchemyError as err:
+        except (SQLAlchemyError, OverflowError) as err:  # SQLite's integers have 64 bits
             cause = getattr(err, "orig", None) or err
             raise StoreError(f"{self._path}: {cause}", path=str(self._path)) from err
 
@@ -286,7 +286,10 @@ def _write_one(connection: Connection, noun: Kept) -> None:
 
 
 def _checkpoint(connection: Connection) -> None:
-    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+    # Not through SQLAlchemy, which would begin a transaction first: inside one nothing can be checkpointed.
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _prepare(dbapi_connection: Any, _record: object) -> None:
