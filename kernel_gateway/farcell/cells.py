@@ -65,8 +65,8 @@ def connected(notebook: Notebook, screen: OutputScreen) -> "Client":
     """A client, with a word at once if an executor must be started for it."""
     began: list[Line] = []
 
-    def say(*_: object) -> None:
-        began.append(Line(STARTING_EXECUTOR))
+    def say(text: str = STARTING_EXECUTOR) -> None:
+        began.append(Line(text))
         screen.draw_line(began[-1])
 
     try:
@@ -85,8 +85,9 @@ def settle(notebook: Notebook, screen: OutputScreen, seen: Seen, *, waited: bool
     session = notebook.sessions.get(view.session) if view is not None else None
     if session is None or view is None:
         return
-    executed = view.outcome in ("ok", "error")
-    home = Homecoming(notebook.namespace, session, left, waited and executed, fetcher(notebook))
+    # After a lost or stopped run, or one interrupted while its values were coming, nobody knows what is there.
+    certain = waited and view.outcome in ("ok", "error") and not seen.presses
+    home = Homecoming(notebook.namespace, session, left, certain, fetcher(notebook))
     for note in home.bind(seen.values):
         screen.show(Message("stream", {"name": "stderr", "text": f"{note}\n"}))
     if view.outcome == "lost" and view.worker is not None:

@@ -91,7 +91,7 @@ class Magics:
         # further cell magic must stay first.
         source = cell if cell.lstrip().startswith("%%") else f"#%%gpu {line}".rstrip() + f"\n{cell}"
         shell = self.shell
-        count = shell.execution_count
+        count = shell.displayhook.prompt_count  # the shell itself may already count the next cell
         try:
             python = shell.transform_cell(source)
             name = shell.compile.cache(python, count, raw_code=source)

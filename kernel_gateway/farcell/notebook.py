@@ -18,10 +18,31 @@ if TYPE_CHECKING:
 _CONNECTION_FILE = re.compile(r"kernel-(.+)\.json")
 
 
+OnStart = Callable[[str], None] | None
+"""Called with a line to show if an embedded executor has to be started."""
+
+
+def dial_executor(target: config.Target, on_start: OnStart) -> "Client":
+    """A connected client of that executor; `on_start` is called if the embedded one has to be started.
+
+    Raises:
+        FarcellError: there is none that lets us in.
+    """
+    from farcell.client import Client  # with its event loop, so only when there is something to send
+
+    client = Client(target, on_start=on_start)
+    try:
+        client.connect()
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
 @dataclass
 class Notebook:
     """The state behind `%%gpu` in one kernel. `namespace` is the user's, `shells_own` the names the
-    shell put there itself; `new_screen` makes a screen for the cell now running."""
+    shell put there itself; `new_screen` makes a screen for the cell now running; `dial` a connected client."""
 
     namespace: dict[str, Any]
     name: str
@@ -30,10 +51,11 @@ class Notebook:
     sessions: Sessions = field(default_factory=Sessions)
     left: dict[RunId, Departure] = field(default_factory=dict)
     seen: set[RunId] = field(default_factory=set)
+    dial: "Callable[[config.Target, OnStart], Client]" = dial_executor
     _client: "Client | None" = None
     _target: config.Target | None = None
 
-    def client(self, on_start: Callable[..., None] | None = None) -> "Client":
+    def client(self, on_start: OnStart = None) -> "Client":
         """A connected client of the executor in force; `on_start` is called if an embedded one is to be started.
 
         Raises:
@@ -43,15 +65,7 @@ class Notebook:
         if self._client is not None and self._target != wanted:
             self.disconnect()
         if self._client is None:
-            from farcell.client import Client
-
-            client = Client(wanted, on_start=on_start)
-            try:
-                client.connect()
-            except BaseException:
-                client.close()
-                raise
-            self._client, self._target = client, wanted
+            self._client, self._target = self.dial(wanted, on_start), wanted
         return self._client
 
     @property

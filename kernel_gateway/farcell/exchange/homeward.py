@@ -53,21 +53,21 @@ def joined(pieces: Iterable[ValueBack]) -> Iterator[Arrival]:
 class Homecoming:
     """Binds what one run sent home.
 
-    `waited` says that the run went by while this side stood still and nothing else used the session: only then are
-    both sides known to hold the same. After any other run the names are sent again when they are next read."""
+    `certain` says that the cell ran to its end while this side waited for it: only then are both sides known
+    to hold the same. After any other run the names are sent again when they are next read."""
 
     def __init__(
         self,
         namespace: dict[str, Any],
         session: FarSession,
         left: Departure,
-        waited: bool,
+        certain: bool,
         fetch: Callable[[Handle], Any],
     ) -> None:
         self._namespace = namespace
         self._session = session
         self._left = left
-        self._waited = waited
+        self._certain = certain
         self._fetch = fetch
 
     def bind(self, pieces: Iterable[ValueBack]) -> list[str]:
@@ -98,7 +98,7 @@ class Homecoming:
         before = self._left.bound.get(name, _NOTHING)
         if now is not before:
             return now is not _NOTHING
-        if self._waited or name not in self._left.here or isinstance(now, Handle):
+        if self._certain or name not in self._left.here or isinstance(now, Handle):
             return False
         return digest_here(now, self._namespace) != self._left.here[name]  # changed in place
 
@@ -112,7 +112,7 @@ class Homecoming:
         return ""
 
     def _exchange(self, name: str, here: str, there: str) -> None:
-        if self._waited:
+        if self._certain:
             self._session.ledger.exchange(name, here, there)
         else:
             self._session.ledger.forget(name)

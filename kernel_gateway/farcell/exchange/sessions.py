@@ -66,13 +66,14 @@ class Sessions:
             self._by_key[key] = found
         return found
 
-    def saw(self, view: RunView, key: Key, *, once: bool = False) -> FarSession:
-        """A run's state changed: what it tells of its session."""
+    def saw(self, view: RunView, key: Key, *, once: bool = False) -> None:
+        """A run's state changed: what it tells of its session. A refused run has none."""
+        if not view.session:
+            return
         session = self.meet(view.session, key, once=once)
         session.where = where_text(view.worker) or session.where
         if session.alive:
             session.expires = view.ended + DEFAULT_SCALEDOWN_S if view.ended is not None else None
-        return session
 
     def get(self, session: SessionId) -> FarSession | None:
         """The session of that id, if this notebook has met it."""
