@@ -1,0 +1,99 @@
+"""`python -m farcell_keeper --data DIR --runtime DIR`: keep this host's workers until nobody needs them."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from farcell_keeper import cgroups, journal, spool, startup
+from farcell_keeper.keeper import Keeper
+from farcell_keeper.loop import Loop, watch_signals
+from farcell_keeper.visitors import Visitors
+from farcell_protocol.errors import DataDirectoryInUse
+from farcell_protocol.places import Places
+
+EXIT_IN_USE = 75
+"""EX_TEMPFAIL of sysexits(3): another keeper is there already."""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="farcell_keeper", description="Keep the workers of a GPU host.")
+    parser.add_argument("--data", type=Path, required=True, help="the data directory")
+    parser.add_argument("--runtime", type=Path, required=True, help="the directory of the socket")
+    parser.add_argument(
+        "--idle-exit-s", type=float, default=60.0, help="how long without agent and worker"
+    )
+    parser.add_argument("--ready-fd", type=int, help="gets one byte when the socket listens")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Become the keeper and stay it."""
+    options = _arguments()
+    places = Places(options.data.absolute(), options.runtime.absolute())
+    startup.close_inherited({options.ready_fd} if options.ready_fd is not None else set())
+    try:
+        startup.make_directory(places.data)
+        startup.make_directory(places.runtime)
+        startup.make_directory(places.spool)
+        lock = startup.Lock(places.keeper_lock)
+    except DataDirectoryInUse as err:
+        print(err, file=sys.stderr)
+        return EXIT_IN_USE
+    lock.write(pid=os.getpid())
+    startup.move_to_background(places.keeper_log)
+    startup.become_subreaper()
+    startup.raise_descriptor_limit()
+    try:
+        _keep(places, lock, options)
+    except Exception:
+        journal.failure("running")
+        return 1
+    return 0
+
+
+def _keep(places: Places, lock: startup.Lock, options: argparse.Namespace) -> None:
+    _clear_remains(places, lock)
+    groups = cgroups.open_cgroups(os.getpid(), cgroups.own_homes())
+    lock.write(pid=os.getpid(), cgroup=str(groups.path) if groups else None)
+    loop = Loop()
+    keeper = Keeper(loop, places.spool, groups, idle_exit_s=options.idle_exit_s)
+    watch_signals(loop, keeper.signalled, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    visitors = Visitors(
+        loop,
+        startup.listen(places),
+        greeted=keeper.greeted,
+        obey=keeper.obey,
+        drained=keeper.has_room,
+        left=keeper.agent_left,
+    )
+    journal.note(f"ready at {places.keeper_socket}")
+    _say_ready(options.ready_fd)
+    loop.run()
+    visitors.close()
+    places.keeper_socket.unlink(missing_ok=True)
+    keeper.close()
+    lock.write()
+
+
+def _clear_remains(places: Places, lock: startup.Lock) -> None:
+    """Of a keeper that was killed: its runs are known to be lost, and processes may still run in its cgroups."""
+    spool.clear(places.spool)
+    left = lock.before.get("cgroup")
+    if isinstance(left, str) and Path(left).name == f"farcell-{lock.before.get('pid')}":
+        cgroups.clear(Path(left))
+
+
+def _say_ready(fd: int | None) -> None:
+    if fd is None:
+        return
+    try:
+        os.write(fd, b"\n")
+    except OSError as err:
+        journal.note(f"whoever started us does not wait any more: {err}")
+    os.close(fd)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

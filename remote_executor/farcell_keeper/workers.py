@@ -1,0 +1,337 @@
+"""One worker: starting, ready, exited; its runs, its signals, and how it ends.
+
+However it goes, a worker ends once: its last bytes are drained, each unfinished run gets its `End`, and
+only then whoever listens is told.
+"""
+
+import math
+import os
+import signal
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+
+from farcell_keeper import endings, journal
+from farcell_keeper.cgroups import Cgroup
+from farcell_keeper.channels import Channel
+from farcell_keeper.delivery import Delivery
+from farcell_keeper.loop import Loop, Timer
+from farcell_keeper.output import Tail
+from farcell_keeper.processes import Children, kill_all
+from farcell_keeper.runs import KeptRun, Runs
+from farcell_keeper.trees import Tree
+from farcell_protocol.errors import (
+    DiskFull,
+    ErrorInfo,
+    FramingError,
+    NotFound,
+    Unavailable,
+    WorkerKilled,
+    WorkerNotStarted,
+)
+from farcell_protocol.framing import encode, unpack
+from farcell_protocol.ids import RunId
+from farcell_protocol.messages.keeping import Exit, Launch, WorkerReport
+from farcell_protocol.messages.work import Failed, Fork, FromWorker, Hello, Output, Work
+
+START_TIMEOUT_S = 30.0
+_REPORT_PATIENCE_S = 2.0
+"""How long a worker may have closed its socket without its supervisor saying why."""
+_KILL_AGAIN_S = 0.5
+_KILLS = 20
+"""After these, a process that does not die (it hangs in the kernel) is given up."""
+_LONGEST_GRACE_S = 3600.0
+
+_decoder: "msgspec.msgpack.Decoder[FromWorker]" = msgspec.msgpack.Decoder(FromWorker)
+
+
+class Worker:
+    """`changed` is called when it has become ready and when it has ended."""
+
+    def __init__(
+        self,
+        launch: Launch,
+        cgroup: Cgroup | None,
+        *,
+        loop: Loop,
+        children: Children,
+        runs: Runs,
+        delivery: Delivery,
+        changed: Callable[["Worker"], None],
+    ) -> None:
+        self.id = launch.worker
+        self.spec = launch.spec
+        self.cgroup = cgroup
+        self.state: Literal["starting", "ready", "exited"] = "starting"
+        self.fallback = ""
+        self.retry: Callable[[Worker], None] | None = None
+        self.output: Tail | None = None
+        self._loop = loop
+        self._runs = runs
+        self._delivery = delivery
+        self._changed = changed
+        self._channel: Channel | None = None
+        self._hello: Hello | None = None
+        self._tree = Tree(loop, children, cgroup, ended=self._look_whether_gone)
+        self._unfinished: list[KeptRun] = []
+        self._unsent: list[Work] = []
+        self._reason: ErrorInfo | None = None
+        self._stopped = False
+        self._kills = 0
+        self._exit: Exit | None = None
+        self._kill_timer: Timer | None = None
+        self._start_timer: Timer | None = loop.after(START_TIMEOUT_S, self._not_in_time)
+
+    # ---- being started -------------------------------------------------------------------------
+
+    def open_channel(self) -> list[int]:
+        """A socket and a status pipe for the next attempt: [worker's end, status pipe's writing end], the
+        caller's to close. Those of an attempt before are closed, so that it can never be the worker."""
+        if self._channel is not None:
+            self._channel.close()
+        self._channel = Channel(
+            self._loop, received=self._received, closed=self._socket_closed, reported=self._look_whether_gone
+        )
+        return self._channel.take_child_ends()
+
+    def fork_message(self) -> Fork:
+        """The order for a zygote or a fresh process, with the whole environment."""
+        procs, counter = ([self.cgroup.procs], self.cgroup.oom_counter) if self.cgroup else ([], "")
+        return Fork(self.id, self.spec.cwd, {**os.environ, **self.spec.env}, procs, counter)
+
+    def send_first(self, message: Fork) -> None:
+        """The first record of a fresh process."""
+        if self._channel is not None:
+            self._channel.link.send(encode(message))
+
+    def supervised_by(self, pid: int) -> None:
+        """Our child `pid` watches over it, or stands in for who does."""
+        if self.state == "exited":
+            kill_all([pid])
+            return
+        self.retry = None
+        self._tree.supervised_by(pid)
+        if self._kills:
+            self._tree.kill(everything=True)
+
+    def could_not_start(self, error: WorkerNotStarted) -> None:
+        """There is no process, and there will be none."""
+        self._reason = self._reason or error.info()
+        self._finish()
+
+    # ---- work ----------------------------------------------------------------------------------
+
+    def execute(self, kept: KeptRun, payload: bytes) -> None:
+        """Send it work, now or when it is ready; if it has ended, the run ends with it."""
+        if self._exit is not None:
+            self._runs.finish(kept, endings.too_late(self._exit))
+            self._delivery.finished(kept)
+            return
+        self._unfinished.append(kept)
+        work = Work(kept.run, payload)
+        if self.state == "ready" and self._channel is not None:
+            self._channel.link.send(encode(work))
+        else:
+            self._unsent.append(work)
+
+    def interrupt(self, run: RunId) -> None:
+        """SIGINT to the main process, if this very run is what it executes.
+
+        Raises:
+            NotFound: it has no such run.
+            Unavailable: the run waits for others, or for the worker.
+        """
+        position = next((i for i, kept in enumerate(self._unfinished) if kept.run == run), None)
+        if position is None:
+            if self._runs.seen(run):
+                return  # it has ended in the meantime
+            raise NotFound(f"worker {self.id} has no run {run}")
+        if position > 0 or not self._tree.signal_main(signal.SIGINT):
+            raise Unavailable(f"run {run} is not executing yet, so there is nothing to interrupt")
+
+    # ---- being ended ---------------------------------------------------------------------------
+
+    def stop(self, grace_s: float, reason: ErrorInfo | None) -> None:
+        """SIGTERM, and SIGKILL to all of it after `grace_s`; of several stops the earliest kill holds."""
+        if self.state == "exited":
+            return
+        self._stopped = True
+        self._reason = self._reason or reason
+        grace_s = 0.0 if math.isnan(grace_s) else min(max(grace_s, 0.0), _LONGEST_GRACE_S)
+        if grace_s == 0 or not self._tree.signal_main(signal.SIGTERM):
+            self._kill()
+            return
+        due = self._loop.clock() + grace_s
+        if self._kill_timer is None or due < self._kill_timer.due:
+            self._set_kill_timer(grace_s)
+
+    def _set_kill_timer(self, delay_s: float) -> None:
+        self._cancel(self._kill_timer)
+        self._kill_timer = self._loop.after(delay_s, self._kill)
+
+    def _kill(self) -> None:
+        """At once and without a word to it; again and again until its processes are gone."""
+        if self.state == "exited":
+            return
+        self._kills += 1
+        if self._channel is None or self._kills > _KILLS:
+            self._finish()
+            return
+        self._set_kill_timer(_KILL_AGAIN_S)
+        self._tree.kill(everything=self._kills > 1)
+        self._look_whether_gone()
+
+    def _broken(self, error: ErrorInfo) -> None:
+        journal.note(f"ending worker {self.id}: {error.message}")
+        self._reason = self._reason or error
+        self._kill()
+
+    def _not_in_time(self) -> None:
+        why = f"the worker was not ready after {START_TIMEOUT_S:.0f} s"
+        self._broken(WorkerNotStarted(why + self._said(), timeout_s=START_TIMEOUT_S).info())
+
+    # ---- what it says --------------------------------------------------------------------------
+
+    def _received(self, bodies: Sequence[bytes]) -> None:
+        try:
+            outputs: list[Output] = []
+            for body in bodies:
+                message: FromWorker = unpack(body, _decoder, who=f"worker {self.id}")
+                if isinstance(message, Output):
+                    if outputs and message.run != outputs[0].run:
+                        self._keep(outputs)
+                        outputs = []
+                    outputs.append(message)
+                elif isinstance(message, Hello):
+                    self._greeted(message)
+                else:
+                    self._failed(message)
+            if outputs:
+                self._keep(outputs)
+        except FramingError as err:
+            self._broken(WorkerKilled(f"the worker's connection carried what is no message: {err}").info())
+
+    def _greeted(self, hello: Hello) -> None:
+        if self.state != "starting" or self._hello is not None or self._channel is None:
+            return
+        link = self._channel.link
+        self._hello = hello
+        self.retry = None
+        self._tree.main_is(link.sender_pid, isolated=hello.isolation == "namespaces")
+        link.ask_for_sender(False)
+        if self._kills:
+            self._tree.kill(everything=True)
+            return
+        self.state = "ready"
+        self._cancel(self._start_timer)
+        self._changed(self)
+        for work in self._unsent:
+            link.send(encode(work))
+        self._unsent.clear()
+
+    def _failed(self, failed: Failed) -> None:
+        if self.state == "starting":
+            self._broken(failed.error)
+
+    def _keep(self, outputs: Sequence[Output]) -> None:
+        """Append to the spool what one run said, and pass it on."""
+        kept = self._runs.get(outputs[0].run)
+        if kept is None or kept.worker != self.id or kept.broken or kept.sender.ended:
+            return
+        try:
+            first, frames = self._runs.take(kept, outputs)
+        except OSError as err:
+            text = f"no room for the output of {kept.run} after frame {kept.sender.last}: {err.strerror or err}"
+            self._broken(DiskFull(f"{text}; the worker was ended", errno=err.errno).info())
+            return
+        if outputs[-1].end:
+            self._unfinished.remove(kept)
+        self._delivery.appended(kept, first, frames, outputs[-1].end)
+
+    # ---- its end -------------------------------------------------------------------------------
+
+    def _socket_closed(self, _why: str) -> None:
+        """It has left, or is about to: its supervisor will say how. If not, it is ended."""
+        self._loop.after(_REPORT_PATIENCE_S, self._no_report)
+        self._look_whether_gone()
+
+    def _no_report(self) -> None:
+        if self.state != "exited" and self._channel is not None and not self._channel.link.open:
+            self._broken(WorkerKilled("the worker closed its connection to the keeper, and was ended").info())
+
+    def _look_whether_gone(self) -> None:
+        """End it in our books once its processes have ended; otherwise see to it that they do."""
+        channel = self._channel
+        if self.state == "exited" or channel is None or not channel.closed_status:
+            return
+        if self.retry is not None and not self._kills:
+            retry, self.retry = self.retry, None
+            retry(self)
+        elif not self._tree.alive:
+            channel.link.drain()
+            self._finish()
+        elif channel.status is None and not self._kills:
+            self._kill()  # the supervisor was killed, so it ends nobody any more
+        elif self._kill_timer is None:
+            self._set_kill_timer(_REPORT_PATIENCE_S)
+
+    def _finish(self) -> None:
+        if self.state == "exited":
+            return
+        self._exit = endings.exit_of(self._death())
+        self.state = "exited"
+        self._cancel(self._start_timer)
+        self._cancel(self._kill_timer)
+        if self._channel is not None:
+            self._channel.close()
+        self._tree.close()
+        for kept in self._unfinished:
+            self._runs.finish(kept, endings.end_of(self._exit))
+            self._delivery.finished(kept)
+        self._unfinished.clear()
+        self._unsent.clear()
+        self._changed(self)
+
+    def _death(self) -> endings.Death:
+        status = self._channel.status if self._channel else None
+        counted = self.cgroup.oom_kills() if self.cgroup else 0
+        return endings.Death(
+            wait_status=status.wait_status if status else None,
+            supervisor_status=self._tree.supervisor_status,
+            ready=self._hello is not None,
+            stopped=self._stopped,
+            reason=self._reason,
+            oom_kills=max(counted, (status.oom_kills or 0) if status else 0),
+            limit_bytes=self.cgroup.limit_bytes if self.cgroup else None,
+            peak_bytes=self.cgroup.peak_bytes() if self.cgroup else None,
+            said=self.output.said() if self.output else "",
+        )
+
+    def _said(self) -> str:
+        said = self.output.said() if self.output else ""
+        return f"; its last words:\n{said}" if said else ""
+
+    def report(self) -> WorkerReport:
+        """What the agent is told of it."""
+        hello, main = self._hello, self._tree.main
+        running = self._unfinished[0].run if self._unfinished and self.state == "ready" else None
+        return WorkerReport(
+            worker=self.id,
+            state=self.state,
+            spec=self.spec,
+            pid=main.pid if main else None,
+            start_ticks=main.start_ticks if main else None,
+            pid_namespace=hello.pid_namespace if hello else None,
+            isolation=hello.isolation if hello else "",
+            started_by=hello.started_by if hello else "",
+            fallback=self.fallback or (hello.why_not if hello else ""),
+            python=hello.python if hello else "",
+            running=running,
+            exit=self._exit,
+        )
+
+    @staticmethod
+    def _cancel(timer: Timer | None) -> None:
+        if timer is not None:
+            timer.cancel()
