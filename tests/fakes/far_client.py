@@ -39,7 +39,9 @@ def view(
     )  # fmt: skip
 
 
-def plays(*frames: Frame, session: str = "s-000000000001", outcome: Any = "ok", reason: ErrorInfo | None = None) -> Script:
+def plays(
+    *frames: Frame, session: str = "s-000000000001", outcome: Any = "ok", reason: ErrorInfo | None = None
+) -> Script:
     """A run that starts, sends these frames with its end in one batch, and ends."""
 
     def script(request: RunRequest) -> Iterable[Step]:

@@ -1,6 +1,7 @@
 """What a cell reads, writes and deletes: a table, and a check against executing the code."""
 
 import builtins
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -207,14 +208,12 @@ def test_whatever_code_fetches_or_binds_when_executed_was_named(statements: list
         code = compile(source, "cell", "exec")
     except SyntaxError:
         return  # a walrus where Python does not allow one
-    outer = {name: 2 for name in present} | {"sum": sum, "Exception": Exception, "__name__": "cell"}
+    outer = dict.fromkeys(present, 2) | {"sum": sum, "Exception": Exception, "__name__": "cell"}
     outer["__build_class__"] = builtins.__build_class__
     # Functions look in real globals, past the watching; so those see everything that may be there.
     space = Watched(outer)
-    try:
+    with suppress(Exception):  # a name missing, a sum of the wrong things: what was fetched until then still counts
         exec(code, {"__builtins__": outer | vars(builtins)}, space)
-    except Exception:
-        pass  # a name missing, a sum of the wrong things: what was fetched until then still counts
     found = names_in(source)
     assert space.fetched - {"sum", "Exception", "__name__"} <= found.reads, source
     assert space.bound - {"K"} <= found.writes, source

@@ -1,0 +1,214 @@
+"""A run followed to its end: the one status line, output in order, the stop button."""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from far_client import ScriptedClient, ScriptedFollower, Step, error, plays, stream, view
+
+from farcell.failures import FarInterrupt, raise_outcome
+from farcell.follow import Batch, Changed, LinkDown, LinkUp
+from farcell.status import Line
+from farcell.watch import Watch
+from farcell_protocol.errors import ErrorInfo, Unauthorized
+from farcell_protocol.frames import Elided, End, Message
+from farcell_protocol.ids import RunId
+from farcell_protocol.messages.api import Interpreter, RunRequest
+
+REQUEST = RunRequest(RunId("r-1"), b"", Interpreter("python", "3.11.7"), gpu="H100")
+
+
+class Screen:
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def show(self, message: Message) -> None:
+        self.log.append(str(message.content.get("text", message.msg_type)))
+
+    def draw_line(self, line: Line) -> None:
+        self.log.append(f"[{line.tone}] {line.text}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def passes(self, seconds: float) -> Callable[[], None]:
+        def move() -> None:
+            self.now += seconds
+
+        return move
+
+
+def press() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def watched(steps: Iterable[Step], clock: Clock | None = None) -> tuple[Watch, Screen, ScriptedClient]:
+    screen, client = Screen(), ScriptedClient()
+    follower = ScriptedFollower(REQUEST.run, steps)
+    return Watch(follower, client, screen, lambda _: None, clock or Clock()), screen, client
+
+
+def test_a_quick_cell_has_its_line_once_and_above_its_output() -> None:
+    watch, screen, _ = watched(plays(stream("a"), stream("b"))(REQUEST))
+    watch.to_the_end()
+    assert screen.log == ["[quiet] H100 (simulated) · 0.0 s · run r-1", "a", "b"]
+
+
+def test_a_quick_quiet_cell_has_its_line_at_the_end() -> None:
+    watch, screen, _ = watched(plays()(REQUEST))
+    watch.to_the_end()
+    assert screen.log == ["[quiet] H100 (simulated) · 1.2 s · run r-1"]
+
+
+def test_a_slow_cell_tells_what_it_waits_for_about_once_a_second() -> None:
+    clock = Clock()
+    queued = view(REQUEST, "queued", worker=None, why="waiting for an H100: 1 in use", place=2)
+    steps = [
+        Changed(queued),
+        clock.passes(0.05),
+        clock.passes(0.15),
+        *[clock.passes(0.25)] * 5,
+        Changed(view(REQUEST, "starting", worker=None)),
+        Changed(view(REQUEST)),
+        *[clock.passes(0.5)] * 3,
+        Batch(1, [stream("a")]),
+        Batch(2, [End("ok")]),
+        Changed(view(REQUEST, "ended", outcome="ok")),
+    ]
+    watch, screen, _ = watched(steps, clock)
+    watch.to_the_end()
+    assert screen.log == [
+        "[busy] queued: waiting for an H100: 1 in use, place 2 · 0.2 s",
+        "[busy] queued: waiting for an H100: 1 in use, place 2 · 1.2 s",
+        "[busy] starting · 0.0 s",
+        "[busy] running on H100 (simulated) · 0.0 s",
+        "[busy] running on H100 (simulated) · 1.0 s",
+        "a",
+        "[quiet] H100 (simulated) · 1.2 s · run r-1",
+    ]
+
+
+def test_output_that_comes_before_the_line_was_due_has_it_above() -> None:
+    steps = [
+        Changed(view(REQUEST)),
+        Batch(1, [stream("a")]),
+        Batch(2, [End("ok")]),
+        Changed(view(REQUEST, "ended", outcome="ok")),
+    ]
+    watch, screen, _ = watched(steps)
+    watch.to_the_end()
+    assert screen.log == [
+        "[busy] running on H100 (simulated) · 0.0 s",
+        "a",
+        "[quiet] H100 (simulated) · 1.2 s · run r-1",
+    ]
+
+
+def test_a_lost_link_is_told_with_its_time_and_then_forgotten() -> None:
+    clock = Clock()
+    steps = [
+        Changed(view(REQUEST)),
+        clock.passes(0.2),
+        LinkDown("connection reset", 0.0),
+        clock.passes(3),
+        LinkUp(),
+        *plays(stream("a"))(REQUEST),
+    ]
+    watch, screen, _ = watched(steps, clock)
+    watch.to_the_end()
+    assert screen.log[1:4] == [
+        "[bad] link down (connection reset); the run goes on, its output will follow · 0.0 s",
+        "[bad] link down (connection reset); the run goes on, its output will follow · 3.0 s",
+        "[busy] running on H100 (simulated) · 3.2 s",
+    ]
+
+
+def test_one_press_interrupts_and_the_output_goes_on_until_the_end() -> None:
+    steps = [
+        Changed(view(REQUEST)),
+        press,
+        Batch(1, [stream("still"), error("KeyboardInterrupt", ""), End("error")]),
+        Changed(view(REQUEST, "ended", outcome="error")),
+    ]
+    watch, screen, client = watched(steps)
+    seen = watch.to_the_end()
+    assert client.said == [("interrupt", "r-1")]
+    assert "press again to stop the session's worker (variables are lost)" in screen.log[0]
+    assert "still" in screen.log
+    with pytest.raises(FarInterrupt) as raised:
+        raise_outcome(seen)
+    assert raised.value._render_traceback_()[0] == "far traceback"
+
+
+def test_a_second_press_cancels() -> None:
+    gone = ErrorInfo("cancelled", "stopped on request")
+    steps = [
+        Changed(view(REQUEST)),
+        press,
+        press,
+        Batch(1, [End("cancelled", gone)]),
+        Changed(view(REQUEST, "ended", outcome="cancelled", reason=gone)),
+    ]
+    watch, screen, client = watched(steps)
+    seen = watch.to_the_end()
+    assert client.said == [("interrupt", "r-1"), ("cancel", "r-1")]
+    assert screen.log[-1] == "[bad] cancelled: stopped on request · H100 (simulated) · 1.2 s · run r-1"
+    with pytest.raises(FarInterrupt, match="stopped on request"):
+        raise_outcome(seen)
+
+
+def test_a_third_press_leaves_the_run_to_itself() -> None:
+    watch, screen, _ = watched([Changed(view(REQUEST)), LinkDown("gone", 0.0), press, press, press])
+    with pytest.raises(FarInterrupt, match="%gpu attach r-1"):
+        watch.to_the_end()
+    assert screen.log[-1].startswith("[bad] left behind")
+
+
+def test_the_interrupt_handler_is_what_it_was_afterwards() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    watch, _, _ = watched(plays()(REQUEST))
+    watch.to_the_end()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_press_that_arrives_after_a_good_end_still_stops_run_all() -> None:
+    steps: list[Step] = [press, *plays()(REQUEST)]
+    watch, _, _ = watched(steps)
+    with pytest.raises(FarInterrupt):
+        raise_outcome(watch.to_the_end())
+
+
+def test_a_refused_client_is_told_by_class_and_the_line_does_not_stay_busy() -> None:
+    watch, screen, _ = watched([Unauthorized("wrong token")])
+    with pytest.raises(Unauthorized):
+        watch.to_the_end()
+    assert screen.log == ["[bad] refused: unauthorized"]
+
+
+def test_left_out_output_is_said() -> None:
+    watch, screen, _ = watched(plays(Elided(2, 9, 12345))(REQUEST))
+    watch.to_the_end()
+    assert "[12,345 bytes left out]\n" in screen.log
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "name"),
+    [
+        ("lost", "out-of-memory", "OutOfMemory"),
+        ("timed-out", "timed-out", "TimedOut"),
+        ("refused", "bad-spec", "BadSpec"),
+    ],
+)
+def test_an_end_without_a_word_of_its_own_raises_its_reason(outcome: Any, code: str, name: str) -> None:
+    reason = ErrorInfo(code, "why", {"n": 1})
+    watch, _, _ = watched(plays(outcome=outcome, reason=reason)(REQUEST))
+    with pytest.raises(Exception, match="why") as raised:
+        raise_outcome(watch.to_the_end())
+    assert (type(raised.value).__name__, raised.value.fields) == (name, {"n": 1})
