@@ -35,6 +35,7 @@ def run_cell(notebook: Notebook, screen: OutputScreen, options: CellOptions, tex
         FarInterrupt: the stop button.
         FarcellError: it could not be run, or ended without a word of its own.
     """
+    notebook.heed_target()
     needs = needs_of(names_in(text.python), notebook.namespace, notebook.shells_own)
     key = str(options.gpu), options.session
     session = None if options.once else notebook.sessions.expected(key)

@@ -61,12 +61,16 @@ class Notebook:
         Raises:
             FarcellError: there is none that lets us in.
         """
-        wanted = config.target(os.environ)
-        if self._client is not None and self._target != wanted:
-            self.disconnect()
+        self.heed_target()
         if self._client is None:
+            wanted = config.target(os.environ)
             self._client, self._target = self.dial(wanted, on_start), wanted
         return self._client
+
+    def heed_target(self) -> None:
+        """Let go of an executor that is no longer the one to use; before anything is decided by its sessions."""
+        if self._client is not None and self._target != config.target(os.environ):
+            self.disconnect()
 
     @property
     def connected(self) -> "Client | None":

@@ -99,9 +99,15 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         if function.__globals__ is not self._namespace or not isinstance(reduced, tuple):
             return reduced
         self.functions.append(function)
-        # cloudpickle's form: (make, (code, globals, ...), (dict, slots with __globals__), None, None, set state).
-        make, (code, _, *rest), (attributes, slots), *others = reduced
-        return make, (code, _Main(), *rest), (attributes, {**slots, "__globals__": {}}), *others
+        return bound_to_notebook(reduced)
+
+
+def bound_to_notebook(reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What cloudpickle's `reducer_override` made of a function of the notebook's namespace, changed so that it is
+    bound, where it is loaded, to the notebook's namespace there instead of to a copy of what it reads here."""
+    # cloudpickle's form: (make, (code, globals, ...), (dict, slots with __globals__), None, None, set state).
+    make, (code, _, *rest), (attributes, slots), *others = reduced
+    return make, (code, _Main(), *rest), (attributes, {**slots, "__globals__": {}}), *others
 
 
 class _Main:

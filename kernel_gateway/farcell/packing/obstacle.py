@@ -1,5 +1,6 @@
 """Where in a value the part is that cannot be pickled: `model.cfg['lock']: _thread.lock`."""
 
+import functools
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import FunctionType
@@ -65,6 +66,8 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f" member {item!r}", item) for item in value)
     elif isinstance(value, FunctionType):
         yield from _of_function(value)
+    elif isinstance(value, functools.partial):
+        yield from [(".func", value.func), (".args", value.args), (".keywords", value.keywords)]
     yield from _attributes(value)
 
 
