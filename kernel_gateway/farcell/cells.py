@@ -36,7 +36,7 @@ def run_cell(notebook: Notebook, screen: OutputScreen, options: CellOptions, tex
         FarcellError: it could not be run, or ended without a word of its own.
     """
     notebook.heed_target()
-    needs = needs_of(names_in(text.python), notebook.namespace, notebook.shells_own)
+    needs = needs_of(names_in(text.python), notebook.namespace)
     key = str(options.gpu), options.session
     session = None if options.once else notebook.sessions.expected(key)
     parcel = _pack(notebook, needs, session)  # before anything is started: what cannot travel is said at once
@@ -56,8 +56,6 @@ def run_cell(notebook: Notebook, screen: OutputScreen, options: CellOptions, tex
         follower, client, screen, lambda view: notebook.sessions.saw(view, key, once=options.once)
     ).to_the_end()
     settle(notebook, screen, seen, waited=True)
-    if seen.end is not None and seen.end.outcome == "ok":
-        bind_imports(needs.names.imports, notebook.namespace)
     raise_outcome(seen)
     return request.run
 
@@ -91,6 +89,8 @@ def settle(notebook: Notebook, screen: OutputScreen, seen: Seen, *, waited: bool
     home = Homecoming(notebook.namespace, session, left, certain, fetcher(notebook))
     for note in home.bind(seen.values):
         screen.show(Message("stream", {"name": "stderr", "text": f"{note}\n"}))
+    if view.outcome == "ok":
+        bind_imports(left.imports, notebook.namespace)
     if view.outcome == "lost" and view.worker is not None:
         session.end(view.reason)
     elif session.once:
@@ -106,7 +106,7 @@ def _leave(follower: Following, screen: OutputScreen) -> None:
 
 
 def _pack(notebook: Notebook, needs: CellNeeds, session: FarSession | None) -> Parcel:
-    return pack(needs, notebook.namespace, ledger_of(session), notebook.shells_own)
+    return pack(needs, notebook.namespace, ledger_of(session))
 
 
 def _departure(notebook: Notebook, needs: CellNeeds, parcel: Parcel, count: int) -> Departure:
@@ -116,5 +116,6 @@ def _departure(notebook: Notebook, needs: CellNeeds, parcel: Parcel, count: int)
         here=parcel.here,
         sent=frozenset(value.name for value in parcel.values),
         deletes=needs.names.deletes,
+        imports=needs.names.imports,
         cell=count,
     )

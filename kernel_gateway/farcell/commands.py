@@ -37,13 +37,12 @@ def run_command(notebook: Notebook, screen: OutputScreen, command: Command) -> s
 def connect(notebook: Notebook, url: str, token_file: str = "") -> str:
     """Use another executor from now on, and see at once whether it lets us in."""
     token = _read_token(token_file) if token_file else None
+    before = config.target(os.environ)
     config.connect(url, token)
-    notebook.disconnect()
     try:
-        client = notebook.client()
-        return tables.executor_text(client.status(), url)
+        return tables.executor_text(notebook.client().status(), url)
     except BaseException:
-        config.connect(None)
+        config.connect(None if before.embedded else before.url, before.token)
         raise
 
 
@@ -77,12 +76,19 @@ def _logs(notebook: Notebook, screen: OutputScreen, client: "Client", target: st
 def _attach(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:
     run = _run_id(target) if target else _to_attach(notebook, client.runs())
     view = client.run(run)
-    key = str(parse_gpus(view.gpu)), client.session(view.session).name
+    key = str(parse_gpus(view.gpu)), _session_name(client, view.session)
     watch = Watch(client.follow(run), client, screen, lambda seen: notebook.sessions.saw(seen, key))
     seen = watch.to_the_end()
     settle(notebook, screen, seen, waited=False)
     raise_outcome(seen)
     return ""
+
+
+def _session_name(client: "Client", session: SessionId) -> str:
+    try:
+        return client.session(session).name if session else ""  # a refused run has no session
+    except NotFound:
+        return ""
 
 
 def _stop(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:

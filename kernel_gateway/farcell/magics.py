@@ -52,8 +52,6 @@ class Magics:
             shell.user_ns,
             notebook_name(os.environ, connection_file, os.getpid()),
             new_screen=lambda: screen_for(shell),
-            # Re-made at each load; a name of the user's that hides one of these travels all the same.
-            shells_own=frozenset(),
         )
 
     def gpu(self, line: str, cell: str | None = None) -> None:  # noqa: D102  # set below, shown by `%%gpu?`

@@ -41,18 +41,18 @@ def dial_executor(target: config.Target, on_start: OnStart) -> "Client":
 
 @dataclass
 class Notebook:
-    """The state behind `%%gpu` in one kernel. `namespace` is the user's, `shells_own` the names the
-    shell put there itself; `new_screen` makes a screen for the cell now running; `dial` a connected client."""
+    """The state behind `%%gpu` in one kernel. `namespace` is the user's; `new_screen` makes a screen for
+    the cell now running, `dial` a connected client."""
 
     namespace: dict[str, Any]
     name: str
     new_screen: Callable[[], OutputScreen]
-    shells_own: frozenset[str] = frozenset()
     sessions: Sessions = field(default_factory=Sessions)
     left: dict[RunId, Departure] = field(default_factory=dict)
     seen: set[RunId] = field(default_factory=set)
     dial: "Callable[[config.Target, OnStart], Client]" = dial_executor
     _client: "Client | None" = None
+    _tell: OnStart = None
     _target: config.Target | None = None
 
     def client(self, on_start: OnStart = None) -> "Client":
@@ -62,10 +62,16 @@ class Notebook:
             FarcellError: there is none that lets us in.
         """
         self.heed_target()
+        self._tell = on_start
         if self._client is None:
             wanted = config.target(os.environ)
-            self._client, self._target = self.dial(wanted, on_start), wanted
+            self._client, self._target = self.dial(wanted, self._told), wanted
         return self._client
+
+    def _told(self, text: str) -> None:
+        """A client may have to start an executor again long after it was made: the cell now running says so."""
+        if self._tell is not None:
+            self._tell(text)
 
     def heed_target(self) -> None:
         """Let go of an executor that is no longer the one to use; before anything is decided by its sessions."""

@@ -1,7 +1,7 @@
 """`CellNeeds`: which of the names of a cell concern the other side, given what exists here."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
@@ -25,18 +25,22 @@ class CellNeeds:
     returns: frozenset[str]
 
 
-def needs_of(names: Names, namespace: Mapping[str, Any], builtin_to_shell: Iterable[str] = ()) -> CellNeeds:
-    """Join a cell's names with the live namespace. `builtin_to_shell` are names the shell itself has put there."""
-    reads = tuple(name for name in sorted(names.reads) if travels(name, namespace, builtin_to_shell))
+def needs_of(names: Names, namespace: Mapping[str, Any]) -> CellNeeds:
+    """Join a cell's names with the live namespace."""
+    reads = tuple(name for name in sorted(names.reads) if travels(name, namespace))
     changed = {name for name in names.writes | names.deletes if not is_shells_own(name)}
     changed -= {found.name for found in names.imports if not found.attribute}
     returns = changed | {name for name in reads if may_change(namespace[name])}
     return CellNeeds(names, reads, frozenset(returns))
 
 
-def travels(name: str, namespace: Mapping[str, Any], builtin_to_shell: Iterable[str] = ()) -> bool:
+def travels(name: str, namespace: Mapping[str, Any]) -> bool:
     """Whether a name that code reads is the user's and exists here."""
-    return name in namespace and not is_shells_own(name) and name not in builtin_to_shell
+    if name not in namespace or is_shells_own(name):
+        return False
+    # IPython puts an `open` of its own into the namespace, which calls itself `io.open`; the worker's shell has one too.
+    defined_in = getattr(namespace[name], "__globals__", {}).get("__name__", "") if name == "open" else ""
+    return not str(defined_in).startswith("IPython.")
 
 
 def is_shells_own(name: str) -> bool:

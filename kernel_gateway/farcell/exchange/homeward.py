@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from farcell.analysis.names import Import
 from farcell.exchange.sessions import FarSession
 from farcell.handles import Handle
 from farcell.packing.values import digest_here
@@ -24,6 +25,7 @@ class Departure:
     here: Mapping[str, str] = field(default_factory=dict)
     sent: frozenset[str] = frozenset()
     deletes: frozenset[str] = frozenset()
+    imports: tuple[Import, ...] = ()
     cell: int = 0
 
 

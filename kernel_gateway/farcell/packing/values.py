@@ -1,7 +1,7 @@
 """The values a cell reads, packed: what differs from the last exchange travels, the rest is there already."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -42,9 +42,7 @@ class Parcel:
         return bool(self.stand or self.handles)
 
 
-def pack(
-    needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger, builtin_to_shell: Iterable[str] = ()
-) -> Parcel:
+def pack(needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger) -> Parcel:
     """Pack what the cell reads and what the functions among it read in turn.
 
     Raises:
@@ -60,7 +58,7 @@ def pack(
         packed = _pack_one(parcel, name, namespace, ledger, needs)
         for function in packed.functions if packed else ():
             touched = globals_touched(function.__code__)
-            found = {n for n in touched.reads | touched.writes if travels(n, namespace, builtin_to_shell)}
+            found = {n for n in touched.reads | touched.writes if travels(n, namespace)}
             queue += sorted(found.difference(queue))
             parcel.returns |= touched.writes | {n for n in found if may_change(namespace[n])}
     _check_size(parcel)

@@ -267,3 +267,44 @@ def test_changing_the_executor_forgets_its_sessions(far: Any, cell: Any, shell: 
     farcell.connect("http://127.0.0.1:1", "t")
     cell("%%gpu\nx")
     assert [one.name for one in client.cell().values] == ["x"]
+
+
+def test_a_failed_connect_leaves_the_executor_as_it_was(far: Any, cell: Any, shell: Any) -> None:
+    from farcell import config, magics
+
+    far()
+    config.connect("http://127.0.0.1:1", "t")
+    notebook = magics.load(shell).notebook
+
+    def refuse(target: Any, on_start: Any) -> Any:
+        raise ExecutorUnreachable(f"nobody answers at {target.url}")
+
+    notebook.dial = refuse
+    assert cell("%gpu connect http://127.0.0.1:2").error_in_exec.code == "executor-unreachable"
+    assert config.target({}).url == "http://127.0.0.1:1"
+
+
+def test_a_refused_run_can_be_attached_to_and_says_why(far: Any, cell: Any) -> None:
+    client: ScriptedClient = far()
+    request = RunRequest(RunId("r-000000000001"), b"", Interpreter("p", "3"), "H100", "nb.ipynb")
+    refusal = plays(session="", outcome="refused", reason=ErrorInfo("no-device-fits", "no such GPU"))
+    client.known_runs[request.run] = (view(request, "ended", session="", outcome="refused"), refusal)
+    assert cell("%gpu attach").error_in_exec.code == "no-device-fits"
+
+
+def test_imports_of_a_detached_run_are_bound_when_it_is_attached(far: Any, cell: Any, shell: Any) -> None:
+    client = far(plays())
+    cell("%%gpu --detach\nimport colorsys as c")
+    request = client.requests[0]
+    client.known_runs[request.run] = (view(request), plays())
+    cell("%gpu attach")
+    assert shell.user_ns["c"].__name__ == "colorsys"
+
+
+def test_ipythons_own_open_stays_and_the_users_travels(far: Any, cell: Any) -> None:
+    client = far()
+    cell("%%gpu\nopen")
+    assert client.cell().values == []
+    cell("def open(): return 1")
+    cell("%%gpu\nopen")
+    assert [one.name for one in client.cell().values] == ["open"]
