@@ -21,9 +21,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="farcell_keeper", description="Keep the workers of a GPU host.")
     parser.add_argument("--data", type=Path, required=True, help="the data directory")
     parser.add_argument("--runtime", type=Path, required=True, help="the directory of the socket")
-    parser.add_argument(
-        "--idle-exit-s", type=float, default=60.0, help="how long without agent and worker"
-    )
+    parser.add_argument("--idle-exit-s", type=float, default=60.0, help="how long without agent and worker")
     parser.add_argument("--ready-fd", type=int, help="gets one byte when the socket listens")
     return parser.parse_args()
 

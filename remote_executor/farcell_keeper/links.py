@@ -55,6 +55,8 @@ class Link:
         self.backlog_bytes = 0
         self._waiting = False
         self.open = True
+        self.broken = ""
+        """What made the stream unreadable; a peer that merely left has not broken it."""
         loop.watch(sock.fileno(), READ, self._ready)
 
     def send(self, record: bytes | bytearray, fds: Sequence[int] = ()) -> None:
@@ -128,19 +130,18 @@ class Link:
 
     def _take(self, data: bytes) -> None:
         bodies: list[bytes] = []
-        broken = ""
         try:
             bodies.extend(self._reader.receive_bytes(data))
         except FramingError as err:
-            broken = str(err)
+            self.broken = str(err)
         try:
             if bodies:
                 self._received(bodies)
         except Exception as err:
             journal.failure("handling what a connection sent")
-            broken = broken or f"{type(err).__name__}: {err}"
-        if broken:
-            self._end(broken)
+            self.broken = self.broken or f"{type(err).__name__}: {err}"
+        if self.broken:
+            self._end(self.broken)
 
     def _flush(self) -> None:
         try:

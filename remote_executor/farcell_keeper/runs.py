@@ -94,15 +94,16 @@ class Runs:
         return kept
 
     def take(self, kept: KeptRun, outputs: Sequence[Output]) -> tuple[int, list[bytes]]:
-        """Keep what a worker sent of one run; returns the first frame's number and the frames.
+        """Keep consecutive frames that a worker sent of one run; returns the first one's number and all of them.
 
         Raises:
-            FramingError: the worker's numbers are not the next ones; none is kept.
-            OSError: there is no room; none is kept, and nothing but the `End` may follow.
+            FramingError: they are not the next ones; none is kept, and nothing but the `End` may follow.
+            OSError: there is no room; likewise.
         """
-        for n, output in enumerate(outputs, kept.sender.last + 1):
-            if output.n != n or (output.end and output is not outputs[-1]):
-                raise FramingError(f"frame {output.n} of {kept.run} came where {n} was due")
+        due = kept.sender.last + 1
+        if outputs[0].n != due:
+            kept.broken = True
+            raise FramingError(f"frame {outputs[0].n} of {kept.run} came where {due} was due")
         frames = [bytes(output.frame) for output in outputs]
         try:
             kept.spool.append(frames)

@@ -194,23 +194,36 @@ class Worker:
     # ---- what it says --------------------------------------------------------------------------
 
     def _received(self, bodies: Sequence[bytes]) -> None:
-        try:
-            outputs: list[Output] = []
-            for body in bodies:
+        """What came before something unreadable is still good."""
+        outputs: list[Output] = []
+        unreadable = ""
+        for body in bodies:
+            try:
                 message: FromWorker = unpack(body, _decoder, who=f"worker {self.id}")
-                if isinstance(message, Output):
-                    if outputs and message.run != outputs[0].run:
-                        self._keep(outputs)
-                        outputs = []
-                    outputs.append(message)
-                elif isinstance(message, Hello):
-                    self._greeted(message)
-                else:
-                    self._failed(message)
-            if outputs:
+            except FramingError as err:
+                unreadable = str(err)
+                break
+            if not isinstance(message, Output):
+                self._heard(message)
+                continue
+            if outputs and not _follows(message, outputs[-1]):
                 self._keep(outputs)
-        except FramingError as err:
-            self._broken(WorkerKilled(f"the worker's connection carried what is no message: {err}").info())
+                outputs = []
+            outputs.append(message)
+        if outputs:
+            self._keep(outputs)
+        if unreadable:
+            self._not_a_message(unreadable)
+
+    def _heard(self, message: Hello | Failed) -> None:
+        if isinstance(message, Hello):
+            self._greeted(message)
+        elif self.state == "starting":
+            self._broken(message.error)
+
+    def _not_a_message(self, what: str) -> None:
+        error = WorkerKilled(f"the worker was ended: its connection carried what is no message: {what}")
+        self._broken(error.info())
 
     def _greeted(self, hello: Hello) -> None:
         if self.state != "starting" or self._hello is not None or self._channel is None:
@@ -230,10 +243,6 @@ class Worker:
             link.send(encode(work))
         self._unsent.clear()
 
-    def _failed(self, failed: Failed) -> None:
-        if self.state == "starting":
-            self._broken(failed.error)
-
     def _keep(self, outputs: Sequence[Output]) -> None:
         """Append to the spool what one run said, and pass it on."""
         kept = self._runs.get(outputs[0].run)
@@ -245,6 +254,9 @@ class Worker:
             text = f"no room for the output of {kept.run} after frame {kept.sender.last}: {err.strerror or err}"
             self._broken(DiskFull(f"{text}; the worker was ended", errno=err.errno).info())
             return
+        except FramingError as err:
+            self._not_a_message(str(err))
+            return
         if outputs[-1].end:
             self._unfinished.remove(kept)
         self._delivery.appended(kept, first, frames, outputs[-1].end)
@@ -253,6 +265,8 @@ class Worker:
 
     def _socket_closed(self, _why: str) -> None:
         """It has left, or is about to: its supervisor will say how. If not, it is ended."""
+        if self._channel is not None and self._channel.link.broken:
+            self._not_a_message(self._channel.link.broken)
         self._loop.after(_REPORT_PATIENCE_S, self._no_report)
         self._look_whether_gone()
 
@@ -335,3 +349,7 @@ class Worker:
     def _cancel(timer: Timer | None) -> None:
         if timer is not None:
             timer.cancel()
+
+
+def _follows(output: Output, before: Output) -> bool:
+    return output.run == before.run and output.n == before.n + 1 and not before.end
