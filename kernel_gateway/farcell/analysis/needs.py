@@ -38,7 +38,7 @@ def travels(name: str, namespace: Mapping[str, Any]) -> bool:
     """Whether a name that code reads is the user's and exists here."""
     if name not in namespace or is_shells_own(name):
         return False
-    # IPython puts an `open` of its own into the namespace, which calls itself `io.open`; the worker's shell has one too.
+    # IPython puts an `open` of its own into the namespace, and it calls itself `io.open`; the far shell has one too.
     defined_in = getattr(namespace[name], "__globals__", {}).get("__name__", "") if name == "open" else ""
     return not str(defined_in).startswith("IPython.")
 
