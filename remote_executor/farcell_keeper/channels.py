@@ -53,12 +53,17 @@ class Channel:
         closed: Callable[[str], None],
         reported: Callable[[], None],
     ) -> None:
-        ours, self._worker_end = socket.socketpair()
+        self._status_fd, self._status_end = os.pipe()
+        try:
+            ours, self._worker_end = socket.socketpair()
+        except OSError:
+            os.close(self._status_fd)
+            os.close(self._status_end)
+            raise
         self.link = WorkerLink(loop, ours, received=received, closed=closed, max_record_bytes=MAX_WORKER_RECORD_BYTES)
         self.link.ask_for_sender(True)
         self._loop = loop
         self._reported = reported
-        self._status_fd, self._status_end = os.pipe()
         os.set_blocking(self._status_fd, False)
         self._reader = RecordReader(4096)
         self.status: ExitStatus | None = None

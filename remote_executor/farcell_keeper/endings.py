@@ -55,8 +55,10 @@ def end_of(exit: Exit) -> End:
 
 
 def too_late(exit: Exit) -> End:
-    """The only frame of a run that came when its worker had already ended so."""
+    """The only frame of a run that came when its worker had already ended so, or had never begun."""
     code = exit.error.code
+    if code == WorkerNotStarted.code:
+        return end_of(exit)
     why = exit.error.message
     ended = SessionEnded(f"the session had ended before this run began: {why}", cause=code)
     return End(outcome="lost", reason=ended.info())

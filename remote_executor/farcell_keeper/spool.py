@@ -118,7 +118,7 @@ class Spool:
 
     def _read_records(self, offset: int, max_bytes: int) -> tuple[bytes, list[tuple[int, int]]]:
         fd = self._opened()
-        data = os.pread(fd, max_bytes, offset)
+        data = os.pread(fd, max(max_bytes, PREFIX_BYTES), offset)
         spans = list(whole_records(data))
         if not spans:
             size = int.from_bytes(data[:PREFIX_BYTES], "big")

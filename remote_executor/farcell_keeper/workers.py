@@ -90,6 +90,7 @@ class Worker:
         caller's to close. Those of an attempt before are closed, so that it can never be the worker."""
         if self._channel is not None:
             self._channel.close()
+            self._channel = None
         self._channel = Channel(
             self._loop, received=self._received, closed=self._socket_closed, reported=self._look_whether_gone
         )

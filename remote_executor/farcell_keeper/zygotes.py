@@ -62,20 +62,24 @@ class Zygote:
         self._start(children)
 
     def _start(self, children: Children) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                fd = theirs.fileno()
-                arguments = [self.interpreter, "-m", "farcell_worker.zygote", "--fd", str(fd)]
-                self._pid = spawn(arguments, inherit=[fd], output_fd=self._tail.writer_fd)
-            except (OSError, ValueError):
-                ours.close()
-                raise
-            finally:
-                self._tail.close_writer()
+        try:
+            ours, self._pid = self._spawn()
+        finally:
+            self._tail.close_writer()
         self._link = Link(self._loop, ours, received=self._received, closed=self._socket_closed)
         self._timer = self._loop.after(READY_TIMEOUT_S, self._not_ready)
         children.expect(self._pid, self._ended)
+
+    def _spawn(self) -> tuple[socket.socket, int]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            arguments = [self.interpreter, "-m", "farcell_worker.zygote", "--fd", str(fd)]
+            try:
+                return ours, spawn(arguments, inherit=[fd], output_fd=self._tail.writer_fd)
+            except BaseException:
+                ours.close()
+                raise
 
     def make(self, worker: Worker) -> None:
         """Fork this worker, as soon as the zygote is warm."""
@@ -92,10 +96,15 @@ class Zygote:
     def _fork(self, worker: Worker) -> None:
         if worker.state != "starting":
             return
+        try:
+            fds = worker.open_channel()
+        except OSError as err:
+            worker.could_not_start(WorkerNotStarted(f"the keeper cannot connect another worker: {err}"))
+            return
         timer = self._loop.after(FORK_TIMEOUT_S, self._not_forked)
         self._forking[worker.id] = (worker, timer)
         worker.retry = self._fork_failed
-        self._link.send(encode(worker.fork_message()), worker.open_channel())
+        self._link.send(encode(worker.fork_message()), fds)
 
     def _received(self, bodies: list[bytes]) -> None:
         for body in bodies:
@@ -150,7 +159,7 @@ class Zygote:
         self.kill()
 
     def _socket_closed(self, _why: str) -> None:
-        self._loop.after(_EXIT_PATIENCE_S, self.kill)
+        self._loop.after(0 if self._link.broken else _EXIT_PATIENCE_S, self.kill)
 
     def _ended(self, status: int) -> None:
         self._pid = None
@@ -158,7 +167,9 @@ class Zygote:
         self._link.drain()
         # Closing it also closes the descriptors still on their way, which is how the workers being forked hear of it.
         self._link.close()
-        if os.WIFSIGNALED(status):
+        if self._link.broken:
+            how = f"sent what is no message: {self._link.broken}"
+        elif os.WIFSIGNALED(status):
             how = f"was killed by {signal_name(os.WTERMSIG(status))}"
         else:
             how = f"left with exit code {os.waitstatus_to_exitcode(status)}"
@@ -216,22 +227,28 @@ class Zygotes:
             return
         journal.note(f"starting {worker.id} as a fresh process: {why}")
         worker.fallback = why
-        worker.output = tail = Tail(self._loop)
-        fds = worker.open_channel()
-        ends = ["--worker-fd", str(fds[0]), "--status-fd", str(fds[1])]
-        arguments = [worker.spec.interpreter, "-m", "farcell_worker", *ends]
         try:
-            pid = spawn(arguments, inherit=fds, output_fd=tail.writer_fd)
+            pid = self._spawn_fresh(worker)
         except (OSError, ValueError) as err:
-            text = f"{worker.spec.interpreter} cannot be executed: {err}"
+            text = f"{worker.spec.interpreter!r} cannot be executed: {err}"
             worker.could_not_start(WorkerNotStarted(text, interpreter=worker.spec.interpreter))
             return
+        worker.send_first(worker.fork_message())
+        worker.supervised_by(pid)
+
+    def _spawn_fresh(self, worker: Worker) -> int:
+        tail = Tail(self._loop)
+        fds: list[int] = []
+        try:
+            fds = worker.open_channel()
+            ends = ["--worker-fd", str(fds[0]), "--status-fd", str(fds[1])]
+            arguments = [worker.spec.interpreter, "-m", "farcell_worker", *ends]
+            worker.output = tail
+            return spawn(arguments, inherit=fds, output_fd=tail.writer_fd)
         finally:
             tail.close_writer()
             for fd in fds:
                 os.close(fd)
-        worker.send_first(worker.fork_message())
-        worker.supervised_by(pid)
 
     def close(self) -> None:
         """End all of them."""

@@ -3,9 +3,7 @@
 import base64
 import os
 import signal
-from collections.abc import Callable
 
-import msgspec
 import pytest
 
 from farcell_protocol.errors import Cancelled
@@ -210,11 +208,3 @@ def test_two_hundred_workers_leave_nothing_behind(agent: Agent, keeper: KeeperPr
     eventually(lambda: keeper.descriptors() == before, "as many descriptors as before")
     assert len(keeper.below()) == processes
     assert list(keeper.places.spool.iterdir()) == []
-
-
-def test_a_fatal_limit_never_becomes_no_limit(start_keeper: Callable[..., KeeperProcess], spec: k.ProcessSpec) -> None:
-    agent = start_keeper().agent()
-    worker = agent.launch(msgspec.structs.replace(spec, memory_bytes=-5_000_000))
-    exit = agent.exited(worker)
-    if "no memory cgroup" not in agent.workers[worker].fallback:
-        assert exit.error.code == "worker-not-started"
