@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from farcell_keeper import cgroups, journal, spool, startup
@@ -15,6 +16,10 @@ from farcell_protocol.places import Places
 
 EXIT_IN_USE = 75
 """EX_TEMPFAIL of sysexits(3): another keeper is there already."""
+
+
+_CLEAR_TRIES = 100
+_CLEAR_AGAIN_S = 0.05
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,10 +57,10 @@ def main() -> int:
 
 
 def _keep(places: Places, lock: startup.Lock, options: argparse.Namespace) -> None:
-    _clear_remains(places, lock)
+    loop = Loop()
+    _clear_remains(places, lock, loop)
     groups = cgroups.open_cgroups(os.getpid(), cgroups.own_homes())
     lock.write(pid=os.getpid(), cgroup=str(groups.path) if groups else None)
-    loop = Loop()
     keeper = Keeper(loop, places.spool, groups, idle_exit_s=options.idle_exit_s)
     watch_signals(loop, keeper.signalled, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
     visitors = Visitors(
@@ -75,12 +80,17 @@ def _keep(places: Places, lock: startup.Lock, options: argparse.Namespace) -> No
     lock.write()
 
 
-def _clear_remains(places: Places, lock: startup.Lock) -> None:
+def _clear_remains(places: Places, lock: startup.Lock, loop: Loop) -> None:
     """Of a keeper that was killed: its runs are known to be lost, and processes may still run in its cgroups."""
     spool.clear(places.spool)
     left = lock.before.get("cgroup")
     if isinstance(left, str) and Path(left).name == f"farcell-{lock.before.get('pid')}":
-        cgroups.clear(Path(left))
+        _clear_cgroups(loop, Path(left), tries=_CLEAR_TRIES)
+
+
+def _clear_cgroups(loop: Loop, path: Path, tries: int) -> None:
+    if not cgroups.clear(path) and tries:
+        loop.after(_CLEAR_AGAIN_S, partial(_clear_cgroups, loop, path, tries - 1))
 
 
 def _say_ready(fd: int | None) -> None:

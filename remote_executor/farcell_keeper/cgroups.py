@@ -4,6 +4,7 @@ Cgroups are made below the keeper's own, so that whatever limits the keeper's su
 """
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from farcell_keeper import journal
 from farcell_keeper.processes import kill_all
+
+_LAST_TRIES = 100
+_LAST_TRY_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,12 @@ class Cgroups:
         return cgroup
 
     def close(self) -> None:
-        """Remove what is left; the keeper leaves."""
-        clear(self.path)
+        """Remove what is left, waiting a moment for what was killed; the keeper leaves."""
+        for _ in range(_LAST_TRIES):
+            if clear(self.path):
+                return
+            time.sleep(_LAST_TRY_S)
+        journal.note(f"could not remove {self.path}: something in it does not end")
 
 
 def open_cgroups(pid: int, homes: Sequence[Home], say: Callable[[str], None] = journal.note) -> Cgroups | None:
@@ -159,12 +167,15 @@ def own_homes() -> list[Home]:
         return []
 
 
-def clear(path: Path) -> None:
-    """End what still runs in a keeper's cgroups and remove them; only for one that is dead, or leaving."""
+def clear(path: Path) -> bool:
+    """End what still runs in a keeper's cgroups and remove them; only for one that is dead, or leaving.
+
+    Whether all is gone: what was just killed needs a moment, so call again.
+    """
     for child in sorted(path.glob("*/")):
         kill_all(pids_in(child))
         remove(child)
-    remove(path)
+    return remove(path)
 
 
 def pids_in(path: Path) -> list[int]:
