@@ -2,9 +2,13 @@
 
 import codecs
 import ctypes
+import fcntl
 import os
 import select
+import sys
+import termios
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from farcell_worker.outbox import Outbox, StreamName
@@ -16,6 +20,7 @@ _READ_BYTES = 64 * 2**10
 class _Caught:
     stream: StreamName
     fd: int
+    kept_open: int  # a writing end, so that code which closes descriptor 1 does not end the pipe
     decoder: codecs.IncrementalDecoder
 
 
@@ -37,23 +42,25 @@ class Capture:
         self._flush_c()
         with self._lock:
             for caught in self._caught:
-                while self._read(caught):
-                    pass
+                # Counted beforehand, or a child that never stops writing would hold the cell's end up for ever.
+                left = _waiting_bytes(caught.fd)
+                while left > 0:
+                    left -= self._read(caught) or left
 
     def after_fork(self) -> None:
         """In a child: the reading ends are the parent's, which would otherwise never see the end."""
         self._lock = threading.RLock()
         for caught in self._caught:
             os.close(caught.fd)
+            os.close(caught.kept_open)
         self._caught = []
 
     @staticmethod
     def _catch(stream: StreamName, fd: int) -> _Caught:
         read_end, write_end = os.pipe()
         os.dup2(write_end, fd, inheritable=True)
-        os.close(write_end)
         os.set_blocking(read_end, False)
-        return _Caught(stream, read_end, codecs.getincrementaldecoder("utf-8")("backslashreplace"))
+        return _Caught(stream, read_end, write_end, codecs.getincrementaldecoder("utf-8")("backslashreplace"))
 
     def _read_on(self) -> None:
         poll = select.poll()
@@ -64,18 +71,23 @@ class Capture:
                 for caught in self._caught:
                     self._read(caught)
 
-    def _read(self, caught: _Caught) -> bool:
+    def _read(self, caught: _Caught) -> int:
         try:
             data = os.read(caught.fd, _READ_BYTES)
         except BlockingIOError:
-            return False
+            return 0
         text = caught.decoder.decode(data)
         if text:
             self._outbox.write(caught.stream, text)
-        return bool(data)
+        return len(data)
 
 
-def _flush_of_c() -> "ctypes._NamedFuncPointer | type[int]":
+def _waiting_bytes(fd: int) -> int:
+    answer = fcntl.ioctl(fd, termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
+
+
+def _flush_of_c() -> Callable[[], object]:
     """`fflush(stdout)` of the C library: into a pipe, C buffers by the block. Not `fflush(NULL)`, which waits
     for every stream that some thread holds."""
     libc = ctypes.CDLL(None)
@@ -85,4 +97,4 @@ def _flush_of_c() -> "ctypes._NamedFuncPointer | type[int]":
         return int
     flush = libc.fflush
     flush.argtypes = [ctypes.c_void_p]
-    return lambda: flush(stdout)  # type: ignore[return-value]
+    return lambda: flush(stdout)

@@ -127,7 +127,7 @@ def _shape(value: Any) -> tuple[int, ...] | None:
 
 def _text(value: Any, name: str) -> str | None:
     found = _attribute(value, name)
-    if found is None or callable(found) and name == "device":
+    if found is None or (callable(found) and name == "device"):
         return None
     try:
         return str(found)[:100]

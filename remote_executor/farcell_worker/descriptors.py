@@ -41,7 +41,8 @@ def receive_with_descriptors(sock: socket.socket) -> Iterator[tuple[bytes, list[
 
     A record that came without two of them is given an empty list.
     """
-    reader, waiting = RecordReader(), []
+    reader = RecordReader()
+    waiting: list[int] = []
     size = socket.CMSG_SPACE(8 * array.array("i").itemsize)
     while True:
         data, ancillary, _flags, _address = sock.recvmsg(65536, size, socket.MSG_CMSG_CLOEXEC)

@@ -53,14 +53,27 @@ class Exchange:
         """
         if cell.values:
             check_python(cell.python)
-        loaded = {value.name: _load(value) for value in cell.values}
-        self._names.update(loaded)
+        self._bind(cell.values)
         wanted = set(cell.returns)
         for value in cell.values:
             if value.name in wanted:
                 self._remember(value.name, value.digest, len(value.data))
         held = {**cell.known, **{value.name: value.digest for value in cell.values}}
         return Before({name: self._names.get(name, _NOTHING) for name in cell.returns}, held)
+
+    def _bind(self, values: Sequence[Value]) -> None:
+        """One by one, since a pickle may name what an earlier one is bound to; all undone if one fails."""
+        undo = {value.name: self._names.get(value.name, _NOTHING) for value in values}
+        try:
+            for value in values:
+                self._names[value.name] = _load(value)
+        except BaseException:
+            for name, was in undo.items():
+                if was is _NOTHING:
+                    self._names.pop(name, None)
+                else:
+                    self._names[name] = was
+            raise
 
     def results(self, cell: Cell, before: Before) -> Iterator[ValueBack]:
         """What comes home: for each name of `returns` that is new, changed or deleted. Made one by one, so that
@@ -103,7 +116,7 @@ class Exchange:
         stop = max(limit, held.size_bytes if held else 0)
         try:
             result = pickled(value, limit, stop)
-            if result.digest == theirs or held is not None and result.digest == held.ours:
+            if result.digest == theirs or (held is not None and result.digest == held.ours):
                 return
             if result.data is None:
                 raise TooLarge(f"its pickle is larger than {limit:,} bytes")
@@ -149,7 +162,7 @@ def check_python(theirs: str) -> None:
 def _load(value: Value) -> Any:
     try:
         return pickle.loads(value.data)
-    except Exception as err:
+    except (Exception, SystemExit) as err:
         why = f"{type(err).__name__}: {err}"[:300]
         raise BadRequest(f"the value {value.name!r} cannot be loaded in the worker: {why}", name=value.name) from err
 

@@ -16,7 +16,7 @@ from farcell_worker.capture import Capture
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.kernel import FarKernel, build_kernel
 from farcell_worker.outbox import Outbox
-from farcell_worker.session import parent_of
+from farcell_worker.session import FarSession, IOPub, nothing, parent_of
 from farcell_worker.streams import install_streams
 from farcell_worker.transport import Reply
 
@@ -28,23 +28,27 @@ class FastPath:
         self._outbox = outbox
         self._interrupts = interrupts
         self._streams = install_streams(outbox)
-        self._kernel: FarKernel = build_kernel(outbox, interrupts)
-        self._drain: Callable[[], None] = int
+        self._session = FarSession().attach(outbox, IOPub())
+        self._kernel: FarKernel = build_kernel(self._session, interrupts)
+        self._shell: Any = self._kernel.shell
+        self._drain: Callable[[], None] = nothing
 
     @property
     def namespace(self) -> dict[str, Any]:
         """The user's names, module `__main__`."""
-        names: dict[str, Any] = self._kernel.shell.user_ns
+        names: dict[str, Any] = self._shell.user_ns
         return names
 
     def warm_up(self) -> None:
         """Run the cells whose first time costs most, before a fork; leaves no name and no number behind."""
-        shell = self._kernel.shell
+        shell = self._shell
         for source in ("1+1", "1/0", "!true"):
             shell.run_cell(source, store_history=False)
         shell.displayhook.flush()
-        for name in ("_exit_code", "__builtin__"):
+        # The shell compares these two to see whether a user took `_`; left unequal, `_` would never be set again.
+        for name in ("_", "__", "___", "_exit_code"):
             shell.user_ns.pop(name, None)
+            shell.user_ns_hidden.pop(name, None)
         shell.last_execution_result = None
         sys.last_value = sys.last_traceback = None
 
@@ -52,21 +56,21 @@ class FastPath:
         """Capture descriptors 1 and 2, and tie the kernel to the loop."""
         capture = Capture(self._outbox)
         self._drain = capture.drain
-        self._kernel.session.drain = self._drain_unbroken
+        self._session.drain = self._drain_unbroken
         self._kernel.io_loop = IOLoop.current()
         self._kernel.shell_channel_thread.parent_thread = threading.main_thread()
         os.register_at_fork(after_in_child=lambda: self._after_fork(capture))
 
     async def execute(self, source: str, execution_count: int, run: RunId) -> Reply:
         """Run one cell with the kernel's own `do_execute`."""
-        kernel, shell = self._kernel, self._kernel.shell
         if execution_count:
-            shell.execution_count = execution_count
-        number = shell.execution_count
-        kernel.set_parent([], parent_of(kernel.session, run))
-        errors_before = kernel.session.errors_sent
+            self._shell.execution_count = execution_count
+        number: int = self._shell.execution_count
+        kernel: Any = self._kernel
+        kernel.set_parent([], parent_of(self._session, run))
+        errors_before = self._session.errors_sent
         failed = await self._execute_interruptibly(source)
-        if failed is not None and kernel.session.errors_sent == errors_before:
+        if failed is not None and self._session.errors_sent == errors_before:
             self._say_error(*failed)
         self._drain()
         return Reply(failed is None, number)
@@ -78,8 +82,9 @@ class FastPath:
     async def _execute_interruptibly(self, source: str) -> tuple[str, str] | None:
         """None if all went well, else the exception's name and text."""
         try:
+            kernel: Any = self._kernel
             with self._interrupts.armed():
-                reply = await self._kernel.do_execute(source, silent=False, store_history=True, allow_stdin=False)
+                reply = await kernel.do_execute(source, silent=False, store_history=True, allow_stdin=False)
         except KeyboardInterrupt:
             # Between two pieces of user code, where nobody shows it.
             self._interrupts.disarm()
@@ -108,9 +113,8 @@ class FastPath:
     def _after_fork(self, capture: Capture) -> None:
         """In a process that a user's code forked: output goes to the captured descriptors, signals are its own."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._kernel.session.forked = True
-        self._kernel.session.drain = int
-        self._drain = int
+        self._session.forked = True
+        self._session.drain = self._drain = nothing
         self._outbox.disconnect()
         for stream in self._streams:
             stream.after_fork()

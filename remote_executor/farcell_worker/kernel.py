@@ -19,11 +19,10 @@ from IPython.core.error import UsageError
 from traitlets.config import Config
 
 from farcell_worker.interrupts import Interrupts
-from farcell_worker.outbox import Outbox
-from farcell_worker.session import FarSession, IOPub
+from farcell_worker.session import FarSession
 
 
-class CellCompiler(XCachingCompiler):  # type: ignore[misc]  # untyped base
+class CellCompiler(XCachingCompiler):
     """Names a cell's code as ipykernel does, by a hash that is not computed character by character in Python."""
 
     def get_code_name(self, raw_code: str, code: str, number: int) -> str:
@@ -32,7 +31,7 @@ class CellCompiler(XCachingCompiler):  # type: ignore[misc]  # untyped base
         return os.path.join(tempfile.gettempdir(), f"ipykernel_{os.getpid()}", f"{number}_{digest}.py")
 
 
-class ZMQInteractiveShell(_ShellOverZMQ):  # type: ignore[misc]  # untyped base
+class ZMQInteractiveShell(_ShellOverZMQ):
     """The notebook shell. Keeps its name: rich and others recognise a notebook by it."""
 
     interrupts: Interrupts
@@ -40,7 +39,7 @@ class ZMQInteractiveShell(_ShellOverZMQ):  # type: ignore[misc]  # untyped base
     def enable_gui(self, gui: Any = None) -> None:
         """As the base class, but naming the kernel: there is no application to find it in, which would raise."""
         try:
-            enable_gui_of_kernel(gui, kernel=self.kernel)
+            enable_gui_of_kernel(gui, kernel=self.kernel)  # type: ignore[no-untyped-call]
             self.active_eventloop = gui
         except ValueError as err:
             raise UsageError(str(err)) from err
@@ -65,7 +64,7 @@ class _NoShellChannel:
         self.parent_thread = threading.main_thread()
 
 
-class FarKernel(IPythonKernel):  # type: ignore[misc]  # untyped base
+class FarKernel(IPythonKernel):
     """An `IPythonKernel` with no sockets and no threads; made before the fork, used after it."""
 
     shell_class = ZMQInteractiveShell
@@ -83,7 +82,7 @@ class FarKernel(IPythonKernel):  # type: ignore[misc]  # untyped base
             yield
 
 
-def build_kernel(outbox: Outbox, interrupts: Interrupts) -> FarKernel:
+def build_kernel(session: FarSession, interrupts: Interrupts) -> FarKernel:
     """The kernel and its shell, ready to run cells, from pure imports: no socket, no thread, no database."""
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     # Its import takes time and threads; the kernel looks for it once, here, so a user can still import it.
@@ -91,20 +90,18 @@ def build_kernel(outbox: Outbox, interrupts: Interrupts) -> FarKernel:
     if hidden:
         sys.modules["debugpy"] = None  # type: ignore[assignment]
     try:
-        return _build(outbox, interrupts)
+        return _build(session, interrupts)
     finally:
         if hidden:
             del sys.modules["debugpy"]
 
 
-def _build(outbox: Outbox, interrupts: Interrupts) -> FarKernel:
-    iopub = IOPub()
-    session = FarSession().attach(outbox, iopub)
+def _build(session: FarSession, interrupts: Interrupts) -> FarKernel:
     config = Config({"HistoryManager": {"enabled": False}})
     log = logging.getLogger("farcell_worker.kernel")
     # A logger must be given: without one, comm messages vanish silently.
-    kernel = FarKernel.instance(config=config, log=log, session=session, iopub_socket=iopub)
-    kernel.interrupts = kernel.shell.interrupts = interrupts
+    kernel = FarKernel.instance(config=config, log=log, session=session, iopub_socket=session.iopub)
+    shell: Any = kernel.shell
+    kernel.interrupts = shell.interrupts = interrupts
     kernel.shell_channel_thread = _NoShellChannel()
-    kernel.shell.displayhook.pub_socket = kernel.shell.display_pub.pub_socket = iopub
     return kernel

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Literal
 
@@ -146,9 +145,10 @@ class Outbox:
     def _send_text(self, stream: StreamName, first: str) -> None:
         """Send `first` and the text that follows it in the queue, as long as it is of the same stream."""
         pieces, queue = [first], self._queue
-        with suppress(IndexError):
-            while isinstance(queue[0], tuple) and queue[0][0] == stream:
-                pieces.append(queue.popleft()[1])  # type: ignore[arg-type]  # only this thread removes
+        # Others only append, so what is looked at here is still first when it is taken.
+        while queue and isinstance(item := queue[0], tuple) and item[0] == stream:
+            pieces.append(item[1])
+            queue.popleft()
         for text in cut_text("".join(pieces), MESSAGE_CHARS):
             self._send_frame(Message("stream", {"name": stream, "text": text}))
 

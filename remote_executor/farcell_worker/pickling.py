@@ -3,7 +3,6 @@
 import io
 import pickle
 import sys
-import types
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,12 @@ import xxhash
 
 PROTOCOL = 5
 
+_USERS_MODULE = b"__main__"
+_LARGEST_WRITE_OF_NAMES = 256 * 2**10
+"""A pickler writes opcodes and names in frames of about 64 KiB; whatever is larger is the content of one value."""
 
-class StaysHere(Exception):  # noqa: N818  # an answer, not a failure of ours
+
+class StaysHere(Exception):  # an answer, not a failure of ours
     """The value does not travel; the text says why."""
 
 
@@ -21,7 +24,7 @@ class TooLarge(StaysHere):
     """Its pickle is over the bound."""
 
 
-class _NeedsCloudpickle(Exception):  # noqa: N818  # caught one call up
+class _NeedsCloudpickle(Exception):  # caught one call up
     """Something defined in the user's `__main__`, which plain pickle would only name."""
 
 
@@ -43,28 +46,32 @@ def pickled(value: Any, keep_bytes: int, stop_bytes: int | None = None) -> Pickl
         StaysHere: it cannot be pickled, or lives in a GPU's memory.
     """
     stop_bytes = keep_bytes if stop_bytes is None else max(stop_bytes, keep_bytes)
-    _refuse_at_a_glance(value, stop_bytes)
     try:
-        try:
-            return _dump(_PlainPickler, value, keep_bytes, stop_bytes)
-        except (StaysHere, RecursionError):
-            raise
-        except Exception:
-            # Not only `_NeedsCloudpickle`: lambdas and local classes fail in plain pickle in several ways.
-            return _dump(_CloudPickler, value, keep_bytes, stop_bytes)
+        _refuse_at_a_glance(value, stop_bytes)
+        return _dumped(value, keep_bytes, stop_bytes)
     except StaysHere:
         raise
     except RecursionError:
         raise StaysHere("it is nested too deeply to pickle") from None
-    except Exception as err:
+    except (Exception, SystemExit) as err:
         raise StaysHere(_one_line(err)) from err
 
 
-class _Sink(io.RawIOBase):
-    """Where a pickler writes: hashes everything, keeps the beginning, and raises past the bound."""
+def _dumped(value: Any, keep_bytes: int, stop_bytes: int) -> Pickled:
+    try:
+        return _dump(_PlainPickler, value, _Sink(keep_bytes, stop_bytes, refuse=_USERS_MODULE))
+    except (StaysHere, RecursionError):
+        raise
+    except Exception:
+        # Not only `_NeedsCloudpickle`: lambdas and local classes fail in plain pickle in several ways.
+        return _dump(_CloudPickler, value, _Sink(keep_bytes, stop_bytes))
 
-    def __init__(self, keep_bytes: int, stop_bytes: int) -> None:
-        self._keep, self._stop = keep_bytes, stop_bytes
+
+class _Sink(io.RawIOBase):
+    """Where a pickler writes: hashes everything, keeps the beginning, raises past the bound or at what is refused."""
+
+    def __init__(self, keep_bytes: int, stop_bytes: int, refuse: bytes = b"") -> None:
+        self._keep, self._stop, self._refuse = keep_bytes, stop_bytes, refuse
         self._hash = xxhash.xxh3_128()
         self._pieces: list[bytes] | None = []
         self.size_bytes = 0
@@ -75,6 +82,8 @@ class _Sink(io.RawIOBase):
     def write(self, data: Any, /) -> int:
         size = len(data) if isinstance(data, bytes | bytearray) else memoryview(data).nbytes
         self.check(size)
+        if self._refuse and size < _LARGEST_WRITE_OF_NAMES and self._refuse in bytes(data):
+            raise _NeedsCloudpickle
         self.size_bytes += size
         self._hash.update(data)
         if self.size_bytes > self._keep:
@@ -93,12 +102,10 @@ class _Sink(io.RawIOBase):
 
 
 class _PlainPickler(pickle.Pickler):
-    """Plain pickle, which stops at what it could only name: functions and classes of the user's `__main__`."""
+    """Plain pickle. Functions and classes of the user's `__main__` it would only name; the sink refuses the name."""
 
     def reducer_override(self, obj: Any) -> Any:
         refuse_gpu_memory(obj)
-        if isinstance(obj, type | types.FunctionType) and obj.__module__ in ("__main__", None):
-            raise _NeedsCloudpickle
         return NotImplemented
 
 
@@ -110,9 +117,7 @@ class _CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         return super().reducer_override(obj)
 
 
-def _dump(kind: type, value: Any, keep_bytes: int, stop_bytes: int) -> Pickled:
-    sink = _Sink(keep_bytes, stop_bytes)
-
+def _dump(kind: type, value: Any, sink: _Sink) -> Pickled:
     def check_buffer(buffer: pickle.PickleBuffer) -> bool:
         # Asked before the pickler copies it; true keeps it in band.
         sink.check(buffer.raw().nbytes)

@@ -1,6 +1,9 @@
 """Frames to bytes that always fit: text cut, what msgpack cannot say made plain, oversize content replaced. Pure."""
 
+import base64
+import numbers
 from collections.abc import Iterator
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -40,17 +43,30 @@ def fitting(frame: Frame, limit_bytes: int) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """`value` with only what msgpack can say: lone surrogates escaped, large integers as floats, the rest as text."""
+    """`value` with only what JSON and msgpack both can say, as Jupyter's own packer would: bytes in base 64, dates in
+    ISO form; besides, lone surrogates escaped, integers beyond 64 bits as floats, and the rest as the name of its type.
+    """
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, bool | float | bytes) or value is None:
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, bool | float) or value is None:
         return value
-    if isinstance(value, int):
-        return value if _SMALLEST_INT <= value <= _LARGEST_INT else _large_int(value)
     if isinstance(value, dict):
         return {plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    return _plain_other(value)
+
+
+def _plain_other(value: Any) -> Any:
+    if isinstance(value, numbers.Integral):
+        number = int(value)
+        return number if _SMALLEST_INT <= number <= _LARGEST_INT else _large_int(number)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime | date):
+        return value.isoformat()
     return f"<{type(value).__name__}>"
 
 

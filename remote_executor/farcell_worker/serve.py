@@ -142,10 +142,21 @@ class Worker:
         try:
             with self._interrupts.armed():
                 for value in values:
-                    self._outbox.post(value)
+                    self._post_pieces(value, values)
         except KeyboardInterrupt:
             self._interrupts.disarm()
             self._outbox.write("stderr", "farcell: interrupted while the results were being sent; some did not come\n")
+
+    def _post_pieces(self, piece: ValueBack, following: Iterator[ValueBack]) -> None:
+        """All pieces of one value, or none: half a value is of no use to anybody."""
+        self._interrupts.hold()
+        try:
+            self._outbox.post(piece)
+            while piece.more:
+                piece = next(following)
+                self._outbox.post(piece)
+        finally:
+            self._interrupts.release()
 
     def _interrupted(self, when: str, execution_count: int) -> End:
         content = {"ename": "KeyboardInterrupt", "evalue": "", "traceback": [f"KeyboardInterrupt {when}"]}

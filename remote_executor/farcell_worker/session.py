@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_client.session import Session, extract_header
+from jupyter_client.session import Session
 
 from farcell_protocol.frames import Message
 from farcell_worker.outbox import Outbox
+from farcell_worker.plain import plain
 from farcell_worker.transport import OUTPUT_KINDS
 
 
@@ -29,11 +30,11 @@ class FarSession(Session):
     def attach(self, outbox: Outbox, iopub: IOPub) -> "FarSession":
         """Say where output goes. `drain` is set later, when descriptors are captured."""
         self.outbox, self.iopub = outbox, iopub
-        self.drain = _nothing
+        self.drain = nothing
         self.forked, self.errors_sent = False, 0
         return self
 
-    def send(  # type: ignore[override]  # the base class returns null for some sockets
+    def send(
         self,
         stream: Any,
         msg_or_type: dict[str, Any] | str,
@@ -60,7 +61,8 @@ class FarSession(Session):
         self.errors_sent += kind == "error"
         self.drain()
         raw = [bytes(memoryview(buffer).cast("B")) for buffer in buffers]
-        self.outbox.post(Message(kind, message["content"], message["metadata"], raw))
+        # ipykernel leaves this to the packer of the socket it would go to.
+        self.outbox.post(Message(kind, plain(message["content"]), plain(message["metadata"]), raw))
 
 
 def parent_of(session: FarSession, run: str) -> dict[str, Any]:
@@ -70,8 +72,5 @@ def parent_of(session: FarSession, run: str) -> dict[str, Any]:
     return {"header": header, "msg_id": run, "msg_type": "execute_request", "content": {}, "metadata": {}}
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Before descriptors are captured there is nothing to drain."""
-
-
-__all__ = ["FarSession", "IOPub", "extract_header", "parent_of"]

@@ -12,7 +12,8 @@ from farcell_worker.outbox import Outbox, StreamName
 class FarStream(io.TextIOBase):
     """A text stream whose writes are appends; `flush` sends what waits.
 
-    In a process that a user's code forked it writes to the captured descriptor instead, which the worker reads.
+    In a process that a user's code forked it writes to the captured descriptor instead, by the line, and the worker
+    reads it there.
     """
 
     def __init__(self, name: StreamName, fd: int, outbox: Outbox) -> None:
@@ -21,6 +22,7 @@ class FarStream(io.TextIOBase):
         self._outbox = outbox
         self._put = outbox.write
         self._forked = False
+        self._line = ""
         self._binary = _BinaryStream(self)
 
     @property
@@ -33,27 +35,36 @@ class FarStream(io.TextIOBase):
         """Bytes written here are decoded as UTF-8."""
         return self._binary
 
-    encoding = "UTF-8"  # type: ignore[assignment]
-    errors = "backslashreplace"  # type: ignore[assignment]
+    encoding = "UTF-8"
+    errors = "backslashreplace"
 
     def write(self, text: str, /) -> int:
         """Append; returns the number of characters."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if self._forked:
-            _write_all(self._fd, text.encode("utf-8", "backslashreplace"))
+            lines, newline, self._line = (self._line + text).rpartition("\n")
+            self._write_descriptor(lines + newline)
         elif text:
             self._put(self._name, text)
         return len(text)
 
     def flush(self) -> None:
         """Send what waits, of both streams, in order."""
-        if not self._forked:
+        if self._forked:
+            text, self._line = self._line, ""
+            self._write_descriptor(text)
+        else:
             self._outbox.flush()
 
     def after_fork(self) -> None:
         """This is now a child of the worker: the outbox is its parent's."""
         self._forked = True
+
+    def _write_descriptor(self, text: str) -> None:
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(self._fd, data) :]
 
     def fileno(self) -> int:
         """The captured descriptor, so that a child given this stream is heard too."""
@@ -101,8 +112,3 @@ def install_streams(outbox: Outbox) -> tuple[FarStream, FarStream]:
     out, err = FarStream("stdout", 1, outbox), FarStream("stderr", 2, outbox)
     sys.stdout, sys.stderr = out, err
     return out, err
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]

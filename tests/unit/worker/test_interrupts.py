@@ -1,0 +1,163 @@
+"""SIGINT from the keeper: code of a user's stops, nothing else is harmed."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from farcell_protocol.frames import Frame
+from farcell_protocol.messages.cells import Cell
+from tests.unit.worker.standin import PYTHON, FarWorker, Ran, until, value_of
+
+_GO = "print('go', flush=True)\n"
+
+
+def interrupted(worker: FarWorker, source: str, **fields: object) -> tuple[Ran, float]:
+    """Run a cell that says "go" and then does not end; interrupt it; its frames and how long it took to end."""
+    cell = Cell(source, PYTHON, **fields)  # type: ignore[arg-type]
+    frames = worker.frames(worker.send(cell))
+    seen = list(_until_go(frames))
+    os.kill(worker.pid, signal.SIGINT)
+    began = time.monotonic()
+    seen += frames
+    return Ran(seen), time.monotonic() - began
+
+
+def _until_go(frames: Iterator[Frame]) -> Iterator[Frame]:
+    for frame in frames:
+        yield frame
+        if "go\n" in Ran([frame]).text():
+            return
+
+
+@pytest.mark.parametrize(
+    "stuck",
+    [
+        "i = 3\nwhile True: i *= i",
+        "while True: pass",
+        "import time; time.sleep(60)",
+        "!sleep 60",
+        "import subprocess; subprocess.run(['sleep', '60'])",
+        "%%bash\nsleep 60",
+        "import asyncio\nawait asyncio.sleep(60)",
+        "import asyncio\nawait asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))",
+        "await asyncio.sleep(0)\nwhile True: pass",
+        "import threading; threading.Event().wait()",
+        "class Slow:\n  def __repr__(self):\n    import time; time.sleep(60)\nSlow()",
+        "while True: print('x' * 5000)",
+        "while True: display('x' * 5000)",
+    ],
+)
+def test_code_that_does_not_end_is_interrupted_within_two_seconds(worker: FarWorker, stuck: str) -> None:
+    worker.run("import asyncio")
+    magic = stuck.startswith("%%")
+    source = f"%%bash\necho go\n{stuck.removeprefix('%%bash')}" if magic else _GO + stuck
+    ran, seconds = interrupted(worker, source)
+    assert seconds < 2
+    if not stuck.startswith(("!", "%%")):  # these two catch it themselves, as they do locally
+        assert ran.error["ename"] == "KeyboardInterrupt"
+        assert ran.end.outcome == "error"
+    assert worker.run("1 + 1").result == "2"
+
+
+def test_the_traceback_of_a_cancelled_await_names_its_line(worker: FarWorker) -> None:
+    ran, _ = interrupted(worker, _GO + "import asyncio\nawait asyncio.sleep(60)", execution_count=7)
+    assert "KeyboardInterrupt" in ran.traceback
+    assert "CancelledError" not in ran.traceback
+    assert "line 3" in ran.traceback
+
+
+def test_a_cell_may_catch_it_and_go_on_and_be_interrupted_again(worker: FarWorker) -> None:
+    source = (
+        "import time\n"
+        "for turn in range(2):\n"
+        "  try:\n"
+        "    print('go', flush=True); time.sleep(60)\n"
+        "  except KeyboardInterrupt: print('caught', turn)\n"
+        "'went on'"
+    )
+    frames = worker.frames(worker.send(Cell(source, PYTHON)))
+    seen: list[Frame] = []
+    for _ in range(2):
+        seen += _until_go(frames)
+        os.kill(worker.pid, signal.SIGINT)
+    ran = Ran([*seen, *frames])
+    assert ran.text() == "go\ncaught 0\ngo\ncaught 1\n"
+    assert ran.result == "'went on'"
+
+
+def test_names_bound_before_the_interrupt_come_back(worker: FarWorker) -> None:
+    ran, _ = interrupted(worker, "x = 1\n" + _GO + "while True: pass", returns=["x"])
+    assert ran.names_back() == ["x"]
+
+
+def test_an_interrupt_between_runs_does_nothing(worker: FarWorker) -> None:
+    for _ in range(20):
+        os.kill(worker.pid, signal.SIGINT)
+    assert worker.run("'unharmed'").result == "'unharmed'"
+
+
+def test_the_signal_is_taken_back_from_a_cell_that_took_it(worker: FarWorker) -> None:
+    worker.run("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);")
+    ran, _ = interrupted(worker, _GO + "while True: pass")
+    assert ran.error["ename"] == "KeyboardInterrupt"
+
+
+def test_results_that_are_being_pickled_can_be_interrupted_and_the_run_still_ends(worker: FarWorker) -> None:
+    worker.run("class Slow:\n  def __reduce__(self):\n    print('go', flush=True)\n    while True: pass\nslow = Slow()")
+    ran, seconds = interrupted(worker, "a = 1", returns=["a", "slow"])
+    assert seconds < 2
+    assert ran.names_back() == ["a"]
+    assert ran.end.outcome == "ok"
+    assert "interrupted while the results were being sent" in ran.text("stderr")
+    assert worker.run("1").result == "1"
+
+
+def test_values_that_are_being_loaded_can_be_interrupted(worker: FarWorker) -> None:
+    worker.run("def load():\n  print('go', flush=True)\n  while True: pass")
+    calls_load = b"\x80\x05c__main__\nload\n)R."
+    ran, _ = interrupted(worker, "1", values=[value_of("v", calls_load)])
+    assert ran.error["ename"] == "KeyboardInterrupt"
+    assert ran.end.outcome == "error"
+    assert worker.run("'v' in globals()").result == "False"
+
+
+def test_a_storm_of_interrupts_never_breaks_the_stream(worker: FarWorker) -> None:
+    source = (
+        "while True:\n"
+        "  try:\n"
+        "    while not stop: print('x' * 200); display('y' * 2000)\n"
+        "    break\n"
+        "  except KeyboardInterrupt: pass\n"
+    )
+    worker.run("import threading\nstop = []\nthreading.Timer(1.0, lambda: stop.append(1)).start()")
+    frames = worker.frames(worker.send(Cell(source, PYTHON)))
+    kinds = set()
+    for frame in frames:  # `frames` checks that numbers have no gap and every record can be read
+        kinds.add(type(frame).__name__)
+        os.kill(worker.pid, signal.SIGINT)
+    assert kinds == {"Message", "End"}
+    assert worker.run("2").result == "2"
+
+
+def test_background_tasks_survive_an_interrupted_await(worker: FarWorker) -> None:
+    worker.run(
+        "import asyncio\nticks = []\nasync def tick():\n  while True:\n    ticks.append(1); await asyncio.sleep(0.01)"
+    )
+    worker.run("task = asyncio.create_task(tick())")
+    interrupted(worker, _GO + "await asyncio.sleep(60)")
+    until(lambda: worker.run("n = len(ticks); await asyncio.sleep(0.05); len(ticks) > n").result == "True")
+
+
+def test_a_forked_child_takes_interrupts_as_its_own(worker: FarWorker) -> None:
+    ran = worker.run(
+        "import os, signal, time\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "  try: os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
+        "  except KeyboardInterrupt: os._exit(7)\n"
+        "os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
+    )
+    assert ran.result == "7"
