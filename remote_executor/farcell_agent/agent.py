@@ -68,7 +68,7 @@ class Agent:
         self._refusal = None
         try:
             await self._serve(link)
-        except* LinkClosed:
+        except LinkClosed:
             pass
         finally:
             await self._backend.detach()
@@ -78,12 +78,20 @@ class Agent:
         _, welcome = await asyncio.gather(self._devices.refresh(), self._backend.attach())
         self._adopt(welcome)
         await link.send(self._hello(welcome))
+        # The group's own errors are faults of ours only: a group that ends by an error while it is
+        # cancelled drops the cancellation (Python 3.11 and 3.12).
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._report(link, tasks), name="report to the executor")
-            tasks.create_task(self._obey(link, tasks), name="obey the executor")
-            tasks.create_task(self._look_after_devices(link), name="look after the devices")
+            beside = [
+                tasks.create_task(self._report(link, tasks), name="report to the executor"),
+                tasks.create_task(self._look_after_devices(link), name="look after the devices"),
+            ]
             for folder in self._workers.orphaned_scratch():
                 tasks.create_task(_remove(folder))
+            try:
+                await self._obey(link, tasks)
+            finally:
+                for task in beside:
+                    task.cancel()
 
     # ---- from the keeper to the executor
 
@@ -133,11 +141,15 @@ class Agent:
     # ---- from the executor to the keeper
 
     async def _obey(self, link: Link, tasks: asyncio.TaskGroup) -> None:
+        """Until the link is closed, and everything that had come before it was."""
         while True:
-            message = await link.receive()
+            try:
+                message = await link.receive()
+            except LinkClosed:
+                return
             if isinstance(message, AgentRefused):
                 self._refusal = message
-                raise LinkClosed
+                return
             answer = await self._done(message)
             if answer is not None:
                 # Beside, since output may fill the link while an interrupt waits behind this very message.

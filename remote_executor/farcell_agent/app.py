@@ -6,9 +6,11 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from farcell_agent.agent import Agent, Identity
 from farcell_agent.backends.process import ProcessBackend
@@ -19,11 +21,14 @@ from farcell_agent.keeper_client import KeeperClient
 from farcell_agent.link import ExecutorEnd, Link, link_pair
 from farcell_agent.node import agent_lock, boot_id, node_id
 from farcell_agent.nvml import Nvml
+from farcell_agent.settings import token_source, worker_memory
 from farcell_agent.simulated import SimulatedDevices
 from farcell_agent.workers import Surroundings, Workers
-from farcell_protocol.errors import BadRequest, Unauthorized
 from farcell_protocol.messages.link import FromAgent, ToAgent
 from farcell_protocol.places import Places, data_directory, places
+
+if TYPE_CHECKING:
+    from farcell_agent.websocket_link import Dialler
 
 _LAST_WORDS_S = 3.0
 
@@ -74,23 +79,20 @@ async def embedded_agent(
         DataDirectoryInUse: another agent runs on this data directory.
         BadSpec: `simulate` cannot be read.
     """
-    private_directory(places.data)
-    with agent_lock(places):
-        devices = _devices(places, simulate, nvml)
-        surroundings = Surroundings(True, places.scratch, worker_memory_bytes)
-        agent = _agent(places, node_name, devices, surroundings, interpreter, log, keeper_command)
+    parts = Parts(places, node_name, True, simulate, interpreter, worker_memory_bytes, nvml, keeper_command, log)
+    with node_agent(parts) as node:
         ours, theirs = link_pair()
         embedded = EmbeddedAgent(theirs)
-        serving = asyncio.create_task(_serve_until_closed(agent, ours, log), name="embedded agent")
+        serving = asyncio.create_task(_serve_until_closed(node.agent, ours, log), name="embedded agent")
         try:
             yield embedded
         finally:
+            node.for_good = embedded.for_good
             await theirs.close()
             # It obeys what it was told before; a keeper that cannot be reached must not hold us up.
             await asyncio.wait({serving}, timeout=_LAST_WORDS_S)
             serving.cancel()
             await asyncio.wait({serving})
-            _leave(places, devices, for_good=embedded.for_good)
 
 
 def run_agent(
@@ -112,21 +114,84 @@ def run_agent(
         Unauthorized: there is no token.
         BadRequest: `url`, `simulate` or a variable cannot be read.
     """
+    from farcell_agent.websocket_link import Dialler  # 80 ms that an embedded agent need not wait for
+
     home = data.absolute() if data else data_directory(environ, Path.home()) / "agent"
     where = places(home, environ, os.getuid())
-    memory = _memory(environ)
-    token = _token_source(token_file, environ)
+    token = token_source(token_file, environ)
     token()
+    dialler = Dialler(url, token, logger)
+    parts = Parts(where, name, simulate=simulate, worker_memory_bytes=worker_memory(environ))
+    with node_agent(parts) as node:
+        asyncio.run(_until_told(serve_dialled(node.agent, dialler, logger)))
+
+
+async def serve_dialled(agent: Agent, dialler: "Dialler", log: logging.Logger) -> None:
+    """Be the agent of each link that the dialler opens, for ever."""
+    async with aclosing(dialler.links()) as links:
+        async for link in links:
+            try:
+                refusal = await agent.serve(link)
+            except Exception:
+                log.exception("the agent failed and begins again")
+                continue
+            if refusal is not None:
+                dialler.refused(f"{refusal.message} ({refusal.code})")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an agent is made of."""
+
+    places: Places
+    name: str = ""
+    embedded: bool = False
+    simulate: str = ""
+    interpreter: str = sys.executable
+    worker_memory_bytes: int | None = None
+    nvml: Nvml | None = None
+    keeper_command: Sequence[str] = KEEPER_COMMAND
+    log: logging.Logger = logger
+
+
+@dataclass
+class Node:
+    """An agent on its data directory; `for_good` says at the end that no other will follow it."""
+
+    agent: Agent
+    for_good: bool = False
+
+
+@contextmanager
+def node_agent(parts: Parts) -> Iterator[Node]:
+    """An agent that holds its data directory. At the end a keeper that has nothing left is sent home.
+
+    Raises:
+        DataDirectoryInUse: another agent runs on this data directory.
+        BadSpec: `simulate` cannot be read.
+    """
+    where = parts.places
     private_directory(where.data)
     with agent_lock(where):
-        devices = _devices(where, simulate, None)
-        agent = _agent(
-            where, name, devices, Surroundings(False, where.scratch, memory), sys.executable, logger, KEEPER_COMMAND
-        )
+        simulated = SimulatedDevices(node_id(where.node_file), where.simulated_devices)
+        simulated.add(parts.simulate)
+        devices = Devices(parts.nvml or Nvml(), simulated)
+        node = Node(_agent(parts, devices))
         try:
-            asyncio.run(_until_told(_stay_linked(agent, url, token)))
+            yield node
         finally:
-            _leave(where, devices, for_good=False)
+            devices.close()
+            if dismiss_keeper(where, once_idle=node.for_good):
+                simulated.forget()
+
+
+def _agent(parts: Parts, devices: Devices) -> Agent:
+    where = parts.places
+    node = node_id(where.node_file)
+    identity = Identity(node, boot_id(), parts.name or platform.node() or node, parts.embedded)
+    surroundings = Surroundings(parts.embedded, where.scratch, parts.worker_memory_bytes)
+    keeper = KeeperClient(where, parts.interpreter, log=parts.log, command=parts.keeper_command)
+    return Agent(identity, ProcessBackend(keeper), devices, Workers(surroundings, devices), parts.log)
 
 
 async def _serve_until_closed(agent: Agent, link: Link, log: logging.Logger) -> None:
@@ -142,21 +207,6 @@ async def _serve_until_closed(agent: Agent, link: Link, log: logging.Logger) -> 
             return
 
 
-async def _stay_linked(agent: Agent, url: str, token: Callable[[], str]) -> None:
-    from farcell_agent.websocket_link import Dialler  # 80 ms that an embedded agent need not wait for
-
-    dialler = Dialler(url, token, logger)
-    async with aclosing(dialler.links()) as links:
-        async for link in links:
-            try:
-                refusal = await agent.serve(link)
-            except Exception:
-                logger.exception("the agent failed and begins again")
-                continue
-            if refusal is not None:
-                dialler.refused(f"{refusal.message} ({refusal.code})")
-
-
 async def _until_told(doing: Coroutine[object, object, None]) -> None:
     task = asyncio.ensure_future(doing)
     loop = asyncio.get_running_loop()
@@ -166,60 +216,3 @@ async def _until_told(doing: Coroutine[object, object, None]) -> None:
         await task
     except asyncio.CancelledError:
         logger.info("leaving; workers keep running")
-
-
-def _agent(
-    where: Places,
-    name: str,
-    devices: Devices,
-    surroundings: Surroundings,
-    interpreter: str,
-    log: logging.Logger,
-    keeper_command: Sequence[str],
-) -> Agent:
-    node = node_id(where.node_file)
-    identity = Identity(node, boot_id(), name or platform.node() or node, surroundings.embedded)
-    keeper = KeeperClient(where, interpreter, log=log, command=keeper_command)
-    return Agent(identity, ProcessBackend(keeper), devices, Workers(surroundings, devices), log)
-
-
-def _devices(where: Places, simulate: str, nvml: Nvml | None) -> Devices:
-    simulated = SimulatedDevices(node_id(where.node_file), where.simulated_devices)
-    simulated.add(simulate)
-    return Devices(nvml or Nvml(), simulated)
-
-
-def _leave(where: Places, devices: Devices, *, for_good: bool) -> None:
-    devices.close()
-    if dismiss_keeper(where, once_idle=for_good):
-        devices.simulated.forget()
-
-
-def _token_source(token_file: Path | None, environ: Mapping[str, str]) -> Callable[[], str]:
-    def read() -> str:
-        if token_file is None:
-            token, source = environ.get("FARCELL_JOIN_TOKEN", ""), "FARCELL_JOIN_TOKEN (without --token-file)"
-        else:
-            token, source = _text_of(token_file), str(token_file)
-        token = token.strip()
-        if not token or not token.isascii() or not token.isprintable():
-            raise Unauthorized(f"{source} holds no token")
-        return token
-
-    return read
-
-
-def _text_of(token_file: Path) -> str:
-    try:
-        return token_file.read_text(errors="replace")
-    except OSError as err:
-        raise Unauthorized(f"cannot read the token: {err}") from err
-
-
-def _memory(environ: Mapping[str, str]) -> int | None:
-    text = environ.get("FARCELL_WORKER_MEMORY", "")
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise BadRequest(f"FARCELL_WORKER_MEMORY={text!r} must be a number of bytes above 0", value=text)
-    return int(text)

@@ -96,13 +96,14 @@ def private_directory(path: Path) -> None:
     """Make `path` with mode 0700, or check that the one there is ours alone.
 
     Raises:
-        DataDirectoryInUse: it is somebody else's, or no directory; files in it could not be trusted.
+        DataDirectoryInUse: it is somebody else's, or a link of somebody else's; files in it could not be trusted.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
-    if found.st_uid != os.getuid():
+    found = path.stat()
+    strangers = {found.st_uid, path.lstat().st_uid} - {os.getuid()}
+    if strangers:
         raise DataDirectoryInUse(
-            f"{path} belongs to user id {found.st_uid}, not to you ({os.getuid()}): choose another FARCELL_DATA",
+            f"{path} belongs to user id {strangers.pop()}, not to you ({os.getuid()}): choose another FARCELL_DATA",
             path=str(path),
         )
     if found.st_mode & 0o077:

@@ -5,8 +5,8 @@ Every link, whatever carries it, keeps to this (`tests/contract/test_agent_link.
 1. Messages of one direction arrive in the order they were sent, each once, except that a `Stop` or
    `SendInterrupt` may overtake messages about other workers.
 2. `send` waits while the other side is slow; what waits inside a link is bounded in bytes.
-3. After either side's `close`, or a loss, messages already received are still handed out, then
-   `receive` raises `LinkClosed`; `send` raises it at once.
+3. After the other side's `close`, or a loss, messages that had arrived are still handed out, then
+   `receive` raises `LinkClosed`. After either side's `close`, `send` raises it.
 4. `close` may be called twice, and from another task than the one that waits in `receive`.
 5. What was sent before a loss may not have arrived. The next link's hello says what is so.
 """

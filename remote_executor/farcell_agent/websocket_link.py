@@ -159,7 +159,7 @@ def websocket_address(url: str) -> tuple[str, str]:
         BadRequest: the address is of another kind.
     """
     parts = urlsplit(url)
-    if parts.scheme == "unix":
+    if parts.scheme == "unix" and parts.path:
         return "unix", parts.path
     schemes = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}
     if parts.scheme not in schemes or not parts.netloc:

@@ -2,11 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol, TypeVar
 
-from farcell_agent.app import embedded_agent
+from farcell_agent.agent import Agent
+from farcell_agent.app import Parts, embedded_agent, node_agent
 from farcell_agent.nvml import Nvml
 from farcell_protocol.frames import Message, decode_frame
 from farcell_protocol.ids import RunId, WorkerId, new_run_id, new_session_id, new_worker_id
@@ -74,3 +75,11 @@ async def embedded(where: Places, library: FakeNvml | None = None, **options: An
             hello = await link.receive()
         assert isinstance(hello, AgentHello)
         yield Executor(link, hello)
+
+
+@contextmanager
+def separate(where: Places, **options: Any) -> Iterator[Agent]:
+    """The agent of a host of its own, in this process."""
+    parts = Parts(where, "there", nvml=Nvml(FakeNvml), keeper_command=STAND_IN, **options)
+    with node_agent(parts) as node:
+        yield node.agent
