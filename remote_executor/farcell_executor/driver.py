@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
-from farcell_executor.model import Node, Run, RunState, Session, Worker
+from farcell_executor.model import Run, RunState
 from farcell_executor.runlog import RunLogs
 from farcell_executor.scheduling import actions, events
+from farcell_executor.scheduling.ledger import REMEMBERED_RUNS
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.store.base import Noun, Store
 from farcell_protocol.errors import DiskFull, ErrorInfo, FarcellError
@@ -34,12 +35,12 @@ CHECKPOINTS = (
     "after-ack",
     "before-end-saved",
     "after-end-saved",
-    "before-forget-worker",
-    "after-forget-worker",
 )
-"""Between which steps tests kill the executor. The two around `save` are passed when a run is among what is saved."""
+"""Between which steps of one cell's journey tests kill the executor. The two around `save` are passed when
+a run is among what is saved."""
 
 _BATCH = 256
+_ALL = 1_000_000
 _SAVE_AGAIN_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -125,14 +126,25 @@ class Driver:
         self._wake.set()
         await done
 
+    async def settle(self) -> None:
+        """Handle what has arrived so far, and make what has ended safe against a power cut."""
+        await self.feed(events.Ticked())
+        await self._make_safe()
+
     async def restore(self) -> None:
         """Let the machine begin from what the store holds of an earlier life."""
+        runs = {run.id: run for run in await self._store.runs(limit=REMEMBERED_RUNS)}
+        runs |= {run.id: run for run in await self._store.runs(unfinished=True, limit=_ALL)}
         self.machine.restore(
-            runs=await self._store.runs(unfinished=True, limit=1_000_000),
-            sessions=await self._store.sessions(alive=True, limit=1_000_000),
+            runs=runs.values(),
+            sessions=await self._store.sessions(alive=True, limit=_ALL),
             workers=await self._store.workers(alive=True),
             nodes=await self._store.nodes(),
         )
+        for run in runs.values():
+            # Before any agent speaks: its keeper may have dropped a run whose end we had already taken.
+            if run.state is not RunState.ENDED and (end := self._logs.log(run.id).end()) is not None:
+                self.post(events.RunEnded(run.id, end.outcome, end.reason))
         self.post(events.Ticked())
 
     async def run(self) -> None:
@@ -219,9 +231,10 @@ class Driver:
             case actions.StopWorker(node, worker, grace_s, reason):
                 await self._nodes.send(node, keeping.Stop(worker, grace_s, reason))
             case actions.ForgetWorker(node, worker):
-                await self._guarded("forget-worker", self._nodes.send(node, keeping.Forget(worker)))
+                await self._nodes.send(node, keeping.Forget(worker))
             case actions.EndLog(run, outcome, reason):
-                self._logs.end_with(run, outcome, reason)
+                end = self._logs.end_with(run, outcome, reason)
+                self.post(events.RunEnded(run, end.outcome, end.reason))
             case actions.Save():
                 raise AssertionError("saves are stored together")
 
@@ -270,11 +283,14 @@ class Driver:
         while True:
             await self._ended.wait()
             self._ended.clear()
-            try:
-                await self._logs.sync()
-                await self._store.flush()
-            except Exception:
-                log.exception("could not make ended runs safe against a power cut")
+            await self._make_safe()
+
+    async def _make_safe(self) -> None:
+        try:
+            await self._logs.sync()
+            await self._store.flush()
+        except Exception:
+            log.exception("could not make ended runs safe against a power cut")
 
 
 def _fail(done: asyncio.Future[None] | None, err: Exception, event: events.Event) -> None:
@@ -282,6 +298,3 @@ def _fail(done: asyncio.Future[None] | None, err: Exception, event: events.Event
         log.error("the machine failed at %s", type(event).__name__, exc_info=err)
     if done is not None and not done.done():
         done.set_exception(err)
-
-
-__all__ = ["CHECKPOINTS", "Clock", "Driver", "Node", "Nodes", "Session", "SteadyClock", "Worker", "no_checkpoint"]

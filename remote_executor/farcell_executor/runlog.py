@@ -78,17 +78,22 @@ class RunLog:
         self._mark(self.last)
         self._notify()
 
-    def end_with(self, outcome: Outcome, reason: ErrorInfo | None) -> None:
-        """Write the `End` on behalf of a worker that cannot; kept in memory when the disk will not take it."""
-        if self.ended:
-            return
-        body = pack(End(outcome, reason))
+    def end_with(self, outcome: Outcome, reason: ErrorInfo | None) -> End:
+        """Write the `End` on behalf of a worker that cannot; kept in memory when the disk will not take it.
+
+        Returns the `End` that stands: an earlier one, if there was one.
+        """
+        if (standing := self.end()) is not None:
+            return standing
+        end = End(outcome, reason)
+        body = pack(end)
         try:
             self._write([body])
         except DiskFull:
             self._tail = body
         self._received.accept(self.last + 1, 1, end=True)
         self._notify()
+        return end
 
     def end(self) -> End | None:
         """The decoded `End`, or None while there is none."""
@@ -255,11 +260,11 @@ class RunLogs:
             self._unsynced[run] = log
         return log
 
-    def end_with(self, run: RunId, outcome: Outcome, reason: ErrorInfo | None) -> None:
+    def end_with(self, run: RunId, outcome: Outcome, reason: ErrorInfo | None) -> End:
         """`RunLog.end_with`."""
         log = self.log(run)
-        log.end_with(outcome, reason)
         self._unsynced[run] = log
+        return log.end_with(outcome, reason)
 
     @contextmanager
     def watch(self, run: RunId, after: int, wake: Callable[[], None]) -> Iterator[Cursor]:

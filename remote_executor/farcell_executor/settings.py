@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from farcell_protocol.errors import BadRequest
@@ -9,6 +10,14 @@ from farcell_protocol.places import Places, data_directory, places
 
 DEFAULT_IDLE_EXIT_S = 900.0
 DEFAULT_PORT = 8765
+
+
+def program_version() -> str:
+    """The version of the installed farcell; "0" in a tree that was never installed."""
+    try:
+        return version("farcell")
+    except PackageNotFoundError:
+        return "0"
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Tokens:
             raise Unauthorized(f"token {token.id} was revoked", token=token.id)
         if token.expires is not None and token.expires <= self._now():
             raise Unauthorized(f"token {token.id} has expired", token=token.id)
-        return Identity(token.id, token.user, _scope(token))
+        return Identity(token.id, token.user, scope_of(token))
 
     async def create(
         self, user: str, scope: Scope, note: str = "", expires_s: float | None = None
@@ -174,6 +174,7 @@ class Tokens:
         return asyncio.get_running_loop().call_later(max(0.0, expires - self._now()), close)
 
 
-def _scope(token: Token) -> Scope:
+def scope_of(token: Token) -> Scope:
+    """The scope of a token, which the model keeps as plain text."""
     scopes: dict[str, Scope] = {"user": "user", "admin": "admin", "agent": "agent"}
     return scopes[token.scope]

@@ -1,0 +1,1 @@
+"""HTTP and websockets: thin handlers, one file per noun. Whatever decides anything is elsewhere."""

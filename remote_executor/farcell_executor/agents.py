@@ -1,0 +1,265 @@
+"""The links to the agents: what each offers, what it was told, what it says. Output goes straight into the run log.
+
+A node has one connection. A newer one replaces it, and its `AgentHello` says everything again.
+"""
+
+import asyncio
+import logging
+from typing import Protocol
+
+import msgspec
+
+from farcell_executor.driver import Driver
+from farcell_executor.model import Device, Node, NodeState
+from farcell_executor.runlog import RunLogs
+from farcell_executor.scheduling import events
+from farcell_protocol.errors import (
+    DiskFull,
+    ErrorInfo,
+    RunFailure,
+    StreamGap,
+    Unavailable,
+    VersionMismatch,
+    error_from,
+)
+from farcell_protocol.frames import End, decode_frame
+from farcell_protocol.ids import NodeId, RunId
+from farcell_protocol.messages import keeping, link
+from farcell_protocol.version import agree
+
+log = logging.getLogger(__name__)
+
+_SIMULATE_S = 10.0
+
+
+class LinkLost(Exception):
+    """The connection to an agent is over; it may dial again."""
+
+
+class AgentLink(Protocol):
+    """One connection to an agent, whatever carries it."""
+
+    async def send(self, message: link.ToAgent) -> None:
+        """Hand over one message. Raises `LinkLost`."""
+
+    async def receive(self) -> link.FromAgent:
+        """The next message. Raises `LinkLost`."""
+
+    async def close(self) -> None:
+        """End the connection; may be called twice and from another task."""
+
+
+class Links:
+    """Which node is reached by which link: the driver's way out (see `driver.Nodes`)."""
+
+    def __init__(self) -> None:
+        self._links: dict[NodeId, AgentLink] = {}
+
+    async def send(self, node: NodeId, message: link.ToAgent) -> bool:
+        """Hand it to the node's agent; False when it is not connected now, and will say hello again."""
+        found = self._links.get(node)
+        if found is None:
+            return False
+        try:
+            await found.send(message)
+        except LinkLost:
+            return False
+        return True
+
+    def put(self, node: NodeId, new: AgentLink) -> AgentLink | None:
+        """Reach the node by this link from now on; returns the one it replaces."""
+        old = self._links.get(node)
+        self._links[node] = new
+        return old if old is not new else None
+
+    def remove(self, node: NodeId, gone: AgentLink) -> bool:
+        """Forget a link, unless another took its place; whether the node is now out of reach."""
+        if self._links.get(node) is not gone:
+            return False
+        del self._links[node]
+        return True
+
+
+class Agents:
+    """Serves every agent's link: translates what it says into events, and writes output down."""
+
+    def __init__(self, links: Links, driver: Driver, logs: RunLogs) -> None:
+        self._links = links
+        self._driver = driver
+        self._logs = logs
+        self._asked_again: dict[RunId, int] = {}
+        self._simulating: dict[NodeId, asyncio.Future[None]] = {}
+        self.connected = asyncio.Event()
+        """Set once any agent has said hello in this executor's life."""
+
+    async def serve(self, agent: AgentLink) -> None:
+        """Serve one agent until its connection ends."""
+        try:
+            hello = await agent.receive()
+            if not isinstance(hello, link.AgentHello) or not await self._welcome(agent, hello):
+                await agent.close()
+                return
+        except LinkLost:
+            return
+        node = hello.node
+        try:
+            while True:
+                await self._take(agent, node, await agent.receive())
+        except LinkLost:
+            pass
+        finally:
+            if self._links.remove(node, agent):
+                self._driver.post(events.NodeDisconnected(node))
+
+    async def simulate(self, gpus: str) -> NodeId:
+        """Have the embedded node declare simulated devices, and wait until they are known.
+
+        Raises:
+            Unavailable: there is no embedded node, or it does not answer.
+            BadSpec: the node cannot read `gpus`.
+        """
+        node = next((one for one in self._driver.machine.nodes.values() if one.embedded), None)
+        if node is None or node.state is not NodeState.CONNECTED:
+            raise Unavailable("this executor has no node of its own that could simulate devices")
+        earlier = self._simulating.get(node.id)
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        answered = self._simulating[node.id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._links.send(node.id, link.SimulateDevices(gpus))
+            async with asyncio.timeout(_SIMULATE_S):
+                await answered
+        except TimeoutError:
+            raise Unavailable(f"{node.name} did not answer within {_SIMULATE_S:.0f} s") from None
+        finally:
+            answered.cancel()
+            if self._simulating.get(node.id) is answered:
+                del self._simulating[node.id]
+        return node.id
+
+    async def _welcome(self, agent: AgentLink, hello: link.AgentHello) -> bool:
+        try:
+            agree(hello.protocol, hello.oldest, who=f"the agent of {hello.name}")
+        except VersionMismatch as err:
+            log.warning("refused an agent: %s", err)
+            await agent.send(link.AgentRefused(err.code, err.message))
+            return False
+        replaced = self._links.put(hello.node, agent)
+        if replaced is not None:
+            await replaced.close()
+        self._asked_again.clear()
+        self._driver.post(
+            events.NodeConnected(_node(hello, self._driver.clock.now()), tuple(hello.workers), tuple(hello.runs))
+        )
+        self.connected.set()
+        return True
+
+    async def _take(self, agent: AgentLink, node: NodeId, message: link.FromAgent) -> None:
+        match message:
+            case keeping.Frames():
+                await self._take_frames(agent, node, message)
+            case keeping.WorkerChanged(report):
+                self._driver.post(events.WorkerChanged(report, node))
+            case link.DevicesChanged(devices):
+                await self._driver.feed(events.DevicesChanged(node, _devices(node, devices)))
+                self._answer_simulate(node, None)
+            case link.KeeperChanged(pid, started):
+                self._driver.post(events.KeeperChanged(node, _keeper(pid, started)))
+            case link.AgentHello() if message.node == node:
+                await self._welcome(agent, message)
+            case keeping.KeeperRefused(error, worker, run):
+                if run is not None:
+                    self._driver.post(events.RunRefused(run, error))
+                elif worker is None:
+                    self._answer_simulate(node, error)
+                log.warning("node %s refused (worker %s, run %s): %s", node, worker, run, error.message)
+
+    def _answer_simulate(self, node: NodeId, error: ErrorInfo | None) -> None:
+        answered = self._simulating.get(node)
+        if answered is None or answered.done():
+            return
+        if error is None:
+            answered.set_result(None)
+        else:
+            answered.set_exception(error_from(error))
+
+    async def _take_frames(self, agent: AgentLink, node: NodeId, message: keeping.Frames) -> None:
+        """Write, wake the followers, acknowledge; then let the machine know of an end."""
+        run, upto = message.run, message.first + len(message.frames) - 1
+        if not self._runs_on(node, run):
+            await self._acknowledge(agent, run, upto)
+            return
+        end = _end_of(message) if message.end else None
+        self._driver.checkpoint("before-log-append")
+        try:
+            self._logs.append(run, message.first, message.frames, end=end is not None)
+        except StreamGap:
+            await self._ask_again(agent, run)
+            return
+        except DiskFull as err:
+            log.error("%s", err)
+            self._driver.post(events.LogFailed(run, err.info()))
+        self._driver.checkpoint("after-log-append")
+        if message.end:
+            self._ended(run, end)
+        await self._acknowledge(agent, run, upto)
+
+    def _ended(self, run: RunId, end: End | None) -> None:
+        if end is None:
+            unreadable = RunFailure(f"the last frame of run {run} cannot be read", run=run).info()
+            end = self._logs.end_with(run, "lost", unreadable)
+        self._driver.post(events.RunEnded(run, end.outcome, end.reason))
+
+    async def _acknowledge(self, agent: AgentLink, run: RunId, upto: int) -> None:
+        self._driver.checkpoint("before-ack")
+        await agent.send(keeping.Ack(run, upto))
+        self._driver.checkpoint("after-ack")
+
+    async def _ask_again(self, agent: AgentLink, run: RunId) -> None:
+        last = self._logs.log(run).last
+        if self._asked_again.get(run) != last:
+            self._asked_again[run] = last
+            await agent.send(keeping.Resume(run, last))
+
+    def _runs_on(self, node: NodeId, run: RunId) -> bool:
+        """Whether that node may speak for that run; what nobody waits for is acknowledged and dropped."""
+        found = self._driver.machine.run(run)
+        if found is None or found.worker is None:
+            return False
+        # A worker that was gone before this executor began is not known any more; its last words still count.
+        worker = self._driver.machine.workers.get(found.worker)
+        return worker is None or worker.node == node
+
+
+def _end_of(message: keeping.Frames) -> End | None:
+    try:
+        frame = decode_frame(message.frames[-1])
+    except (msgspec.DecodeError, IndexError):
+        return None
+    return frame if isinstance(frame, End) else None
+
+
+def _node(hello: link.AgentHello, now: float) -> Node:
+    return Node(
+        id=hello.node,
+        boot_id=hello.boot_id,
+        keeper=_keeper(hello.keeper_pid, hello.keeper_started),
+        name=hello.name,
+        embedded=hello.embedded,
+        python=hello.python,
+        state=NodeState.CONNECTED,
+        last_seen=now,
+        devices=_devices(hello.node, hello.devices),
+        notes=tuple(hello.notes),
+    )
+
+
+def _devices(node: NodeId, reports: list[link.DeviceReport]) -> tuple[Device, ...]:
+    return tuple(
+        Device(report.device, node, report.model, report.index, report.memory_bytes, report.simulated, report.trouble)
+        for report in reports
+    )
+
+
+def _keeper(pid: int, started: float) -> str:
+    return f"{pid}@{started!r}"

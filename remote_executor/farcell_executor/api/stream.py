@@ -1,0 +1,58 @@
+"""The stream websocket: one per client, many runs on it. See `followers` for the pace."""
+
+import asyncio
+from contextlib import suppress
+
+import msgspec
+from litestar import websocket
+
+from farcell_executor.api import sockets
+from farcell_executor.executor import Executor
+from farcell_executor.followers import Connection
+from farcell_protocol.errors import FramingError
+from farcell_protocol.framing import unpack
+from farcell_protocol.messages.api import FromClient
+
+_decoder: "msgspec.msgpack.Decoder[FromClient]" = msgspec.msgpack.Decoder(FromClient)
+
+
+@websocket("/stream")
+async def stream(socket: sockets.Socket, executor: Executor) -> None:
+    """Submit, follow, interrupt, cancel; answered with frames and changes of state."""
+    await socket.accept()
+    connection = Connection(
+        socket.user,
+        executor.followers,
+        executor.runs,
+        executor.views,
+        executor.logs,
+        lambda body: sockets.send(socket, body),
+    )
+    executor.followers.connections += 1
+    pump = asyncio.create_task(_pump(connection), name="push to a client")
+    try:
+        with executor.tokens.socket(socket.user, sockets.closer(socket)):
+            async for body in sockets.bodies(socket):
+                await _obey(connection, body)
+    finally:
+        executor.followers.connections -= 1
+        executor.idle.touch()
+        connection.close()
+        pump.cancel()
+        await asyncio.wait({pump})
+
+
+async def _obey(connection: Connection, body: bytes | None) -> None:
+    try:
+        if body is None:
+            raise FramingError("text arrived where binary messages are spoken")
+        message: FromClient = unpack(body, _decoder, who="the client")
+    except FramingError as err:
+        connection.refuse(None, err)
+    else:
+        await connection.obey(message)
+
+
+async def _pump(connection: Connection) -> None:
+    with suppress(sockets.SocketGone):
+        await connection.pump()

@@ -1,0 +1,33 @@
+"""Tokens over REST; admins only."""
+
+from litestar import delete, get, post
+
+from farcell_executor.api.auth import admins_only
+from farcell_executor.executor import Executor
+from farcell_executor.views import token_view
+from farcell_protocol.errors import BadRequest
+from farcell_protocol.ids import TokenId
+from farcell_protocol.messages.api import TokenRequest, TokenView
+
+
+@get("/tokens", guards=[admins_only])
+async def list_tokens(executor: Executor) -> list[TokenView]:
+    """All tokens, without their secrets."""
+    return [token_view(token) for token in await executor.tokens.all()]
+
+
+@post("/tokens", guards=[admins_only])
+async def create_token(executor: Executor, data: TokenRequest) -> TokenView:
+    """Make a token. Its secret is in this answer and nowhere else."""
+    if not data.user.strip():
+        raise BadRequest("a token belongs to a user: `user` is empty")
+    if data.expires_s is not None and not data.expires_s > 0:
+        raise BadRequest(f"expires_s is {data.expires_s}: it must be more than 0 seconds")
+    token, text = await executor.tokens.create(data.user, data.scope, data.note, data.expires_s)
+    return token_view(token, secret=text)
+
+
+@delete("/tokens/{token:str}", guards=[admins_only], status_code=200)
+async def revoke_token(executor: Executor, token: str) -> TokenView:
+    """Make a token worthless and close every socket opened with it."""
+    return token_view(await executor.tokens.revoke(TokenId(token)))

@@ -1,0 +1,186 @@
+"""The composition root: builds everything, owns the background tasks, closes in reverse."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from farcell_executor.agents import AgentLink, Agents, LinkLost, Links
+from farcell_executor.driver import CHECKPOINTS, Checkpoint, Clock, Driver, SteadyClock, no_checkpoint
+from farcell_executor.executor import Bulletin, Executor
+from farcell_executor.followers import Followers
+from farcell_executor.idle import IdleWatch
+from farcell_executor.runlog import RunLogs
+from farcell_executor.runs import Runs
+from farcell_executor.scheduling.machine import Machine
+from farcell_executor.sessions import Sessions
+from farcell_executor.settings import Settings, program_version
+from farcell_executor.store.base import Store
+from farcell_executor.tokens import Tokens
+from farcell_executor.views import Views
+from farcell_protocol.errors import BadRequest
+from farcell_protocol.messages.link import FromAgent, ToAgent
+
+if TYPE_CHECKING:
+    from farcell_agent.app import EmbeddedAgent
+
+log = logging.getLogger("farcell_executor")
+
+_AGENT_AGAIN_S = 1.0
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, *, clock: Clock | None = None, store: Store | None = None
+) -> AsyncIterator[Executor]:
+    """A running executor without its sockets, for as long as the context lasts."""
+    clock = clock or SteadyClock()
+    checkpoint = checkpoint_for(settings.fault_at)
+    async with AsyncExitStack() as stack:
+        store = store or _store(settings)
+        await store.open()
+        stack.push_async_callback(store.close)
+        logs = RunLogs(settings.places.run_logs)
+        stack.callback(logs.close)
+        tokens = Tokens(store, clock.now)
+        await tokens.write_first(settings.places.token_file)
+        executor = _build(settings, clock, store, logs, tokens, checkpoint)
+        await executor.driver.restore()
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        background = [tasks.create_task(executor.driver.run(), name="driver")]
+        stack.callback(_cancel, background)
+        if settings.embedded_agent:
+            background.append(tasks.create_task(_embedded_node(executor), name="embedded node"))
+        background.append(tasks.create_task(_leave_when_idle(executor), name="leave when idle"))
+        yield executor
+        await _leave_politely(executor, background)
+
+
+def checkpoint_for(fault_at: str) -> Checkpoint:
+    """What is done at checkpoints: nothing, or, for tests, the process kills itself at one of them.
+
+    Raises:
+        BadRequest: there is no checkpoint of that name.
+    """
+    if not fault_at:
+        return no_checkpoint
+    if fault_at not in CHECKPOINTS:
+        raise BadRequest(f"FARCELL_FAULT_AT={fault_at!r} is none of {', '.join(CHECKPOINTS)}")
+
+    def die_there(name: str) -> None:
+        if name == fault_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return die_there
+
+
+def _store(settings: Settings) -> Store:
+    if settings.memory_store:
+        from farcell_executor.store.memory import MemoryStore
+
+        return MemoryStore()
+    from farcell_executor.store.sql import SqlStore  # imports SQLAlchemy, which a memory store does without
+
+    return SqlStore(settings.places.store)
+
+
+def _build(
+    settings: Settings, clock: Clock, store: Store, logs: RunLogs, tokens: Tokens, checkpoint: Checkpoint
+) -> Executor:
+    machine, links, followers, bulletin = Machine(), Links(), Followers(), Bulletin()
+    views = Views(machine, store, logs)
+    driver = Driver(machine, store, logs, links, clock, announce=bulletin.announce, checkpoint=checkpoint)
+    agents = Agents(links, driver, logs)
+    runs = Runs(driver, store, logs, views, agents.connected if settings.embedded_agent else None)
+
+    def is_busy() -> bool:
+        return bool(machine.sessions or machine.runs or followers.connections)
+
+    idle = IdleWatch(clock, settings.idle_exit_s, is_busy)
+    bulletin.readers += [views.note, followers.changed, lambda _: idle.touch()]
+    return Executor(
+        settings=settings,
+        clock=clock,
+        started=clock.now(),
+        version=program_version(),
+        driver=driver,
+        logs=logs,
+        tokens=tokens,
+        views=views,
+        runs=runs,
+        sessions=Sessions(driver, store),
+        followers=followers,
+        agents=agents,
+        idle=idle,
+        bulletin=bulletin,
+    )
+
+
+class _InProcess:
+    """The embedded agent's link, which says in its own words that it has ended."""
+
+    def __init__(self, agent: "EmbeddedAgent") -> None:
+        from farcell_agent.link import LinkClosed
+
+        self._agent = agent
+        self._closed = LinkClosed
+
+    async def send(self, message: ToAgent) -> None:
+        """Hand it over."""
+        try:
+            await self._agent.send(message)
+        except self._closed as err:
+            raise LinkLost from err
+
+    async def receive(self) -> FromAgent:
+        """The agent's next message."""
+        try:
+            return await self._agent.receive()
+        except self._closed as err:
+            raise LinkLost from err
+
+    async def close(self) -> None:
+        """It ends with its context."""
+
+
+async def _embedded_node(executor: Executor) -> None:
+    """Keep this host's own agent; one that fails is begun again and costs the executor nothing."""
+    from farcell_agent.app import embedded_agent
+
+    settings = executor.settings
+    while True:
+        try:
+            async with embedded_agent(
+                settings.places, simulate=settings.simulate, interpreter=settings.interpreter
+            ) as agent:
+                executor.for_good.append(agent.leave_for_good)
+                link: AgentLink = _InProcess(agent)
+                await executor.agents.serve(link)
+        except Exception:
+            log.exception("the embedded agent failed and begins again")
+        executor.for_good.clear()
+        await asyncio.sleep(_AGENT_AGAIN_S)
+
+
+async def _leave_when_idle(executor: Executor) -> None:
+    await executor.idle.wait()
+    log.info("nothing has lived here for %.0f s: leaving", executor.settings.idle_exit_s or 0.0)
+    executor.drain()
+
+
+async def _leave_politely(executor: Executor, background: "list[asyncio.Task[None]]") -> None:
+    """The agent first, which takes its last orders; then what it said is handled; then the rest."""
+    node = background[1:-1]
+    _cancel(node)
+    if node:
+        await asyncio.wait(node)
+    await executor.driver.settle()
+    _cancel(background)
+
+
+def _cancel(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()

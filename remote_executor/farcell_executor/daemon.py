@@ -1,0 +1,78 @@
+"""Starting an executor's process: cheap things first, so that its keeper warms up beside the slow imports.
+
+Imports nothing slow itself: Litestar alone takes half a second.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from farcell_executor.lock import data_lock
+from farcell_executor.settings import Settings, program_version
+from farcell_executor.sockets import address_of, listen_tcp, listen_unix
+from farcell_protocol.errors import Unavailable
+
+log = logging.getLogger("farcell_executor")
+
+
+def run_executor(settings: Settings, start_keeper: Callable[[], None], on_ready: Callable[[str], None]) -> None:
+    """Hold the data directory, listen, start the keeper, import the rest, serve until told to leave.
+
+    `on_ready` is told the address. Both directories must exist.
+
+    Raises:
+        DataDirectoryInUse: another executor holds the data directory; the error names it.
+        Unavailable: the port is taken.
+    """
+    places = settings.places
+    with data_lock(places) as lock:
+        sockets = [listen_unix(places.executor_socket)]
+        if settings.port is not None:
+            sockets.append(listen_tcp(settings.host, settings.port))
+        address = address_of(sockets[-1])
+        lock.write(address=address, version=program_version())
+        try:
+            _keep(start_keeper)
+            _serve(settings, sockets, lambda: on_ready(address))
+        finally:
+            for one in sockets:
+                one.close()
+            places.executor_socket.unlink(missing_ok=True)
+
+
+def become_daemon(log_file: int, ready_fd: int | None) -> None:
+    """A session of its own, no terminal, no inherited descriptors, everything said goes to `log_file`."""
+    with suppress(PermissionError):  # already the leader of its process group: whoever started us did this
+        os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(log_file, 1)
+    os.dup2(log_file, 2)
+    keep = {0, 1, 2, ready_fd}
+    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if descriptor not in keep:
+            with suppress(OSError):
+                os.close(descriptor)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.chdir("/")
+
+
+def _keep(start_keeper: Callable[[], None]) -> None:
+    try:
+        start_keeper()
+    except Unavailable as err:
+        # The agent tries again; an executor without a keeper can still show runs and serve other nodes.
+        log.error("%s", err)
+
+
+def _serve(settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
+    import uvloop
+
+    from farcell_executor.server import serve_until_told
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_until_told(settings, sockets, lambda _: on_ready()))

@@ -1,0 +1,43 @@
+"""When an executor that nobody needs any more may leave."""
+
+import asyncio
+from collections.abc import Callable
+
+from farcell_executor.driver import Clock
+
+
+class IdleWatch:
+    """Counts the time since anything last happened. `is_busy` says whether anything lives: then no time passes."""
+
+    def __init__(self, clock: Clock, idle_exit_s: float | None, is_busy: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._idle_exit_s = idle_exit_s
+        self._is_busy = is_busy
+        self._since = clock.now()
+        self._news = asyncio.Event()
+
+    def touch(self) -> None:
+        """Something happened just now."""
+        self._since = self._clock.now()
+
+    def look_again(self) -> None:
+        """The clock was moved, or what keeps the executor busy may have ended."""
+        self._news.set()
+
+    async def wait(self) -> None:
+        """Return once nothing has happened for the idle time; never, without one."""
+        while (left := self._left_s()) is None or left > 0:
+            self._news.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    def _left_s(self) -> float | None:
+        if self._idle_exit_s is None:
+            return None
+        if self._is_busy():
+            self.touch()
+            return self._idle_exit_s
+        return self._since + self._idle_exit_s - self._clock.now()

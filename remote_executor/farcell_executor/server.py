@@ -1,0 +1,73 @@
+"""Serves one executor on its sockets until it leaves: uvicorn, with signals and sockets in our hands."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from farcell_executor.api.routes import api
+from farcell_executor.app import running
+from farcell_executor.executor import Executor
+from farcell_executor.settings import Settings
+from farcell_protocol.framing import MAX_RECORD_BYTES
+
+MAX_MESSAGE_BYTES = MAX_RECORD_BYTES + 2**20
+PING_EVERY_S = 10.0
+SILENCE_S = 20.0
+_LAST_ANSWERS_S = 3
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone: uvicorn would end the process by the signal it caught, before we have closed anything."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve_until_told(
+    settings: Settings, sockets: list[socket.socket], on_ready: Callable[[Executor], None]
+) -> None:
+    """Run an executor on these sockets until SIGTERM, SIGINT, `stop`, `drain` or idleness. Workers go on."""
+    async with running(settings) as executor:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, executor.drain)
+        # A daemon has no terminal whose end would matter; one in the foreground outlives its terminal's.
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        await serve(executor, sockets, on_ready)
+
+
+async def serve(executor: Executor, sockets: list[socket.socket], on_ready: Callable[[Executor], None]) -> None:
+    """Serve the API until `executor.leaving` is set, and then what was already asked."""
+    server = _Server(_config(executor))
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(server.serve(sockets=sockets), name="serve")
+        while not server.started and not serving.done():
+            await asyncio.sleep(0)
+        on_ready(executor)
+        await executor.leaving.wait()
+        server.should_exit = True
+
+
+def _config(executor: Executor) -> uvicorn.Config:
+    return uvicorn.Config(
+        api(executor),
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=PING_EVERY_S,
+        ws_ping_timeout=SILENCE_S,
+        # Halves the rate on a local link, and output is sent once.
+        ws_per_message_deflate=False,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_ANSWERS_S,
+    )

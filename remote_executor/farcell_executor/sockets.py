@@ -1,0 +1,57 @@
+"""The listening sockets, bound by us: the server's own option for Unix sockets would make them world-writable."""
+
+import os
+import socket
+from pathlib import Path
+
+from farcell_protocol.errors import BadRequest, Unavailable
+
+_BACKLOG = 512
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """A listening socket at `path`, mode 0600. The caller holds the data directory's lock, so a file there is left over."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def listen_tcp(host: str, port: int) -> socket.socket:
+    """A listening socket on a loopback address; port 0 takes a free one.
+
+    Raises:
+        BadRequest: the address is not a loopback one: there is no TLS here yet.
+        Unavailable: the port is taken.
+    """
+    if host not in LOOPBACK:
+        raise BadRequest(
+            f"--host {host}: only loopback addresses (127.0.0.1, ::1) are served; reach it from elsewhere"
+            " through an SSH tunnel",
+            host=host,
+        )
+    family = socket.AF_INET6 if host == "::1" else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as err:
+        listener.close()
+        raise Unavailable(f"cannot listen on {host}:{port}: {err.strerror}; choose another --port", port=port) from err
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The address of a socket as it is written in the lock file: `unix:///path` or `http://127.0.0.1:8765`."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return f"unix://{name}"
+    host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
+    return f"http://{host}:{name[1]}"
