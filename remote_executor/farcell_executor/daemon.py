@@ -70,9 +70,6 @@ def _keep(start_keeper: Callable[[], None]) -> None:
 
 
 def _serve(settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
-    import uvloop
-
     from farcell_executor.server import serve_until_told
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve_until_told(settings, sockets, lambda _: on_ready()))
+    asyncio.run(serve_until_told(settings, sockets, lambda _: on_ready()))

@@ -23,9 +23,17 @@ _LAST_ANSWERS_S = 3
 class _Server(uvicorn.Server):
     """Leaves signals alone: uvicorn would end the process by the signal it caught, before we have closed anything."""
 
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
 
 
 async def serve_until_told(
@@ -43,12 +51,9 @@ async def serve_until_told(
 
 async def serve(executor: Executor, sockets: list[socket.socket], on_ready: Callable[[Executor], None]) -> None:
     """Serve the API until `executor.leaving` is set, and then what was already asked."""
-    server = _Server(_config(executor))
+    server = _Server(_config(executor), lambda: on_ready(executor))
     async with asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(server.serve(sockets=sockets), name="serve")
-        while not server.started and not serving.done():
-            await asyncio.sleep(0)
-        on_ready(executor)
+        tasks.create_task(server.serve(sockets=sockets), name="serve")
         await executor.leaving.wait()
         server.should_exit = True
 

@@ -11,7 +11,10 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def listen_unix(path: Path) -> socket.socket:
-    """A listening socket at `path`, mode 0600. The caller holds the data directory's lock, so a file there is left over."""
+    """A listening socket at `path`, mode 0600.
+
+    A file there is left over from an earlier life: the caller holds the data directory's lock.
+    """
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
