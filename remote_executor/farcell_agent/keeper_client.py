@@ -5,11 +5,12 @@ import logging
 import os
 from collections import deque
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
 from farcell_agent.backoff import Backoff
-from farcell_agent.keeper import KEEPER_COMMAND, START_DEADLINE_S, keeper_answers, start_keeper
+from farcell_agent.keeper import KEEPER_COMMAND, START_DEADLINE_S, start_keeper
 from farcell_agent.outbox import Outbox
 from farcell_protocol.errors import FarcellError, FramingError, Unavailable, error_from
 from farcell_protocol.framing import RecordReader, encode, unpack
@@ -84,10 +85,11 @@ class KeeperClient:
             await connection.close()
 
     async def _connect(self) -> Welcome:
-        if not keeper_answers(self._places):
+        try:
+            connection = await self._dial()
+        except (FileNotFoundError, ConnectionRefusedError):
             await asyncio.to_thread(start_keeper, self._places, self._interpreter, warm=False, command=self._command)
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_unix_connection(_Connection, str(self._places.keeper_socket))
+            connection = await self._dial()
         try:
             welcome = await self._greet(connection)
         except BaseException:
@@ -95,6 +97,11 @@ class KeeperClient:
             raise
         self._connection = connection
         return welcome
+
+    async def _dial(self) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_unix_connection(_Connection, str(self._places.keeper_socket))
+        return connection
 
     async def _greet(self, connection: "_Connection") -> Welcome:
         await connection.send(Greet(PROTOCOL, OLDEST, os.getpid()))
@@ -129,8 +136,8 @@ class _Connection(asyncio.Protocol):
     # ---- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports behave like asyncio's and are not instances of its classes.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         try:
