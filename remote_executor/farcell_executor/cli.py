@@ -1,0 +1,206 @@
+"""The `farcell` command: start an executor or an agent, look at what runs, stop it. Slow imports wait in the commands."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from farcell_executor.calls import Caller, find
+from farcell_executor.settings import DEFAULT_PORT
+from farcell_protocol.errors import BadRequest, DataDirectoryInUse, FarcellError
+from farcell_protocol.places import Places, data_directory, places
+
+app = typer.Typer(
+    help="Run notebook cells on GPUs somewhere else.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+tokens = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True)
+app.add_typer(tokens, name="token")
+
+Data = Annotated[Path | None, typer.Option(help="the data directory, else FARCELL_DATA or the usual one")]
+IN_USE = 75  # EX_TEMPFAIL of sysexits.h: somebody else does it already
+
+
+def main() -> None:
+    """Run the command that the arguments name; an error of ours is one sentence and its reason code."""
+    try:
+        app(prog_name="farcell")
+    except FarcellError as err:
+        print(f"farcell: {err} ({err.code})", file=sys.stderr)
+        sys.exit(IN_USE if isinstance(err, DataDirectoryInUse) else 1)
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="a loopback address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="the port; 0 takes a free one")] = DEFAULT_PORT,
+    socket: Annotated[bool, typer.Option("--socket", help="listen on the Unix socket only")] = False,
+    simulate: Annotated[str, typer.Option(help="simulated devices: H100:2,A100")] = "",
+    data: Data = None,
+) -> None:
+    """Run an executor in the foreground, until Ctrl-C. Its workers outlive it."""
+    import logging
+    from dataclasses import replace
+
+    from farcell_agent.keeper import private_directory, start_keeper
+    from farcell_executor.daemon import run_executor
+    from farcell_executor.settings import settings_from
+
+    settings = settings_from(
+        os.environ,
+        Path.home(),
+        os.getuid(),
+        interpreter=sys.executable,
+        data=str(data) if data else None,
+        simulate=simulate or None,
+    )
+    settings = replace(settings, host=host, port=None if socket else port, idle_exit_s=None)
+    private_directory(settings.places.data)
+    private_directory(settings.places.runtime)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+
+    def ready(address: str) -> None:
+        print(f"The executor listens at {address}\nAn admin's token is in {settings.places.token_file}", flush=True)
+
+    run_executor(settings, lambda: start_keeper(settings.places, settings.interpreter), ready)
+
+
+@app.command()
+def status(data: Data = None) -> None:
+    """What there is and what runs."""
+    from farcell_executor.overview import show
+
+    show(_caller(data))
+
+
+@app.command()
+def doctor(data: Data = None) -> None:
+    """Check this host; each line says what to do. Exits with 1 if something would break a run."""
+    from farcell_executor.doctor import examine, show
+
+    findings = examine(_places(data))
+    show(findings)
+    if any(finding.verdict == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    run: Annotated[str, typer.Argument(help="the run's id, as its cell shows it")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until it ends")] = False,
+    data: Data = None,
+) -> None:
+    """Print what a run printed, byte for byte."""
+    for piece in _caller(data).stream("GET", f"/runs/{run}/output?follow={str(follow).lower()}", timeout_s=None):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+
+@app.command()
+def cancel(
+    run: str, grace_s: Annotated[float, typer.Option(help="seconds between the steps")] = 2.0, data: Data = None
+) -> None:
+    """Stop a run: an interrupt first, then by force."""
+    _caller(data).ask("POST", f"/runs/{run}/cancel", Any, {"grace_s": grace_s})
+
+
+@app.command()
+def stop(
+    drain: Annotated[bool, typer.Option("--drain", help="end the executor only; what runs goes on")] = False,
+    data: Data = None,
+) -> None:
+    """End all sessions and the executor, and wait until it has gone."""
+    where = _places(data)
+    caller = _caller(data)
+    caller.ask("POST", "/drain" if drain else "/stop", Any)
+    with _released(where):
+        print("drained: what runs goes on" if drain else "stopped")
+
+
+@app.command()
+def agent(
+    join: Annotated[str, typer.Option(help="the executor's address: http://HOST:PORT")],
+    token_file: Annotated[
+        Path | None, typer.Option(help="a file with an agent's token, else FARCELL_JOIN_TOKEN")
+    ] = None,
+    simulate: Annotated[str, typer.Option(help="simulated devices: H100:2,A100")] = "",
+    name: Annotated[str, typer.Option(help="what to call this host")] = "",
+    data: Data = None,
+) -> None:
+    """Be the agent of this GPU host for an executor, until Ctrl-C. Workers outlive it."""
+    import logging
+
+    from farcell_agent.app import run_agent
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    run_agent(join, token_file=token_file, data=_places(data).data / "agent", simulate=simulate, name=name)
+
+
+@tokens.command("create")
+def create_token(
+    user: Annotated[str, typer.Option(help="whose runs it may touch")],
+    scope: Annotated[str, typer.Option(help="user, admin or agent")] = "user",
+    note: str = "",
+    quiet: Annotated[bool, typer.Option("--quiet", help="print the token and nothing else")] = False,
+    data: Data = None,
+) -> None:
+    """Make a token and print it, once."""
+    from farcell_protocol.messages.api import TokenRequest, TokenView
+
+    if scope not in ("user", "admin", "agent"):
+        raise BadRequest(f"--scope {scope}: write user, admin or agent", scope=scope)
+    made = _caller(data).ask("POST", "/tokens", TokenView, TokenRequest(user, scope, note))  # type: ignore[arg-type]
+    print(
+        made.secret if quiet else f"Token {made.token} for {made.user} ({made.scope}), shown this once:\n{made.secret}"
+    )
+
+
+@tokens.command("list")
+def list_tokens(data: Data = None) -> None:
+    """All tokens, without what it takes to use them."""
+    from farcell_protocol.messages.api import TokenView
+
+    for token in _caller(data).ask("GET", "/tokens", list[TokenView]):
+        print(f"{token.token}  {token.user:20} {token.scope:6} {'revoked' if token.revoked else 'good':8} {token.note}")
+
+
+@tokens.command("revoke")
+def revoke_token(token: str, data: Data = None) -> None:
+    """Make a token worthless, on open sockets too."""
+    from farcell_protocol.messages.api import TokenView
+
+    print(f"revoked {_caller(data).ask('DELETE', f'/tokens/{token}', TokenView).token}")
+
+
+def _places(data: Path | None) -> Places:
+    chosen = data.absolute() if data else data_directory(os.environ, Path.home())
+    return places(chosen, os.environ, os.getuid())
+
+
+def _caller(data: Path | None) -> Caller:
+    url = None if data else os.environ.get("FARCELL_URL")
+    return find(_places(data), url=url, token=os.environ.get("FARCELL_TOKEN") if url else None)
+
+
+@contextmanager
+def _released(where: Places) -> Iterator[None]:
+    """Wait until the executor has let go of its data directory: the kernel tells us through the lock."""
+    import fcntl
+
+    try:
+        descriptor = os.open(where.executor_lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()
