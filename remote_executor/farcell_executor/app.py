@@ -154,7 +154,10 @@ async def _embedded_node(executor: Executor) -> None:
     while True:
         try:
             async with embedded_agent(
-                settings.places, simulate=settings.simulate, interpreter=settings.interpreter
+                settings.places,
+                simulate=settings.simulate,
+                interpreter=settings.interpreter,
+                worker_memory_bytes=settings.worker_memory_bytes,
             ) as agent:
                 executor.for_good.append(agent.leave_for_good)
                 link: AgentLink = _InProcess(agent)

@@ -1,4 +1,4 @@
-"""The `farcell` command: start an executor or an agent, look at what runs, stop it. Slow imports wait in the commands."""
+"""The `farcell` command: start an executor or an agent, look at what runs, stop it. Slow imports wait inside."""
 
 import os
 import sys
@@ -136,7 +136,7 @@ def agent(
     from farcell_agent.app import run_agent
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    run_agent(join, token_file=token_file, data=_places(data).data / "agent", simulate=simulate, name=name)
+    run_agent(join, token_file=token_file, data=data, simulate=simulate, name=name)
 
 
 @tokens.command("create")

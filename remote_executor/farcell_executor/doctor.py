@@ -104,11 +104,10 @@ def _namespaces(_: Places) -> Iterator[Finding]:
 
 
 def _memory_limits(_: Places) -> Iterator[Finding]:
-    from farcell_executor.settings import writable_cgroup
-
-    found = writable_cgroup(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
-    if found is not None:
-        yield Finding("ok", "memory limits", f"a cgroup per worker below {found}")
+    # Version 1 has a hierarchy for memory, version 2 one for everything; a hybrid counts memory in the first.
+    homes = [path for path in (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")) if os.access(path, os.W_OK)]
+    if homes:
+        yield Finding("ok", "memory limits", f"a cgroup per worker below {homes[0]}")
     else:
         yield Finding("warn", "memory limits", "no cgroup can be written: FARCELL_WORKER_MEMORY has no effect here")
 
@@ -122,6 +121,6 @@ def _gpus(_: Places) -> Iterator[Finding]:
     finally:
         nvml.close()
     for gpu in reading.gpus:
-        yield Finding("ok", "GPU", str(gpu.model))
+        yield Finding("ok", "GPU", gpu.product)
     for note in reading.notes:
         yield Finding("warn", "GPU", f"{note} (`%gpu simulate H100` pretends)")

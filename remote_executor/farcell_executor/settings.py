@@ -41,6 +41,7 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
     allowed_origins: frozenset[str] = frozenset()
     node_grace_s: float = 600.0
+    worker_memory_bytes: int | None = None
 
 
 def settings_from(
@@ -67,6 +68,7 @@ def settings_from(
         idle_exit_s=idle_exit_s,
         simulate=environ.get("FARCELL_SIMULATE", "") if simulate is None else simulate,
         fault_at=environ.get("FARCELL_FAULT_AT", ""),
+        worker_memory_bytes=_bytes(environ, "FARCELL_WORKER_MEMORY"),
     )
 
 
@@ -81,3 +83,12 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     if value <= 0:
         raise BadRequest(f"{name}={text!r} must be a number of seconds above 0", variable=name, value=text)
     return value
+
+
+def _bytes(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise BadRequest(f"{name}={text!r} must be a whole number of bytes above 0", variable=name, value=text)
+    return int(text)

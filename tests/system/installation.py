@@ -82,6 +82,11 @@ class Installation:
         """The running keeper."""
         return locked_by(self.places.keeper_lock)
 
+    @property
+    def agent_keeper_pid(self) -> int:
+        """The keeper of a separate agent, which has a data directory of its own inside this one."""
+        return locked_by(self.data / "agent" / "keeper.lock")
+
     def address(self) -> str:
         """Where the running executor listens, or nothing yet."""
         address = json.loads(self.places.executor_lock.read_text()).get("address", "")

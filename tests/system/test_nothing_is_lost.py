@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.fakes.proxy import Proxy
 
 from farcell_executor.driver import CHECKPOINTS
+from tests.fakes.proxy import Proxy
 from tests.system.installation import Installation, alive, eventually
 from tests.system.notebooks import Notebook, Shown, notebook
 
@@ -109,12 +109,12 @@ def test_a_killed_agent_is_started_again_and_the_same_worker_goes_on(tmp_path: P
             counting = COUNTING.replace("ran.txt", str(tmp_path / "ran.txt"))
             request = kernel.send(f"%%gpu A100\n{counting}")
             shown = kernel.finish(request, until=printed(500))
-            keeper = host.keeper_pid
+            keeper = host.agent_keeper_pid
             agent.kill()
             agent.wait(10)
             host.start(*join)
             continue_to_the_end(kernel, request, shown)
-            assert host.keeper_pid == keeper
+            assert host.agent_keeper_pid == keeper
             assert len(workers_that_ran(tmp_path)) == 1
 
 
