@@ -54,6 +54,10 @@ class EmbeddedAgent:
         """
         return await self._link.receive()
 
+    async def close(self) -> None:
+        """End the link; may be called twice."""
+        await self._link.close()
+
     def leave_for_good(self) -> None:
         """This executor will not be followed by another: the keeper is to leave after its last worker."""
         self.for_good = True

@@ -85,6 +85,7 @@ def dismiss_keeper(places: Places, *, once_idle: bool = False) -> bool:
 def keeper_answers(places: Places) -> bool:
     """Whether something accepts connections at the keeper's socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)  # one that is stopped accepts nothing any more
         try:
             probe.connect(str(places.keeper_socket))
         except OSError:

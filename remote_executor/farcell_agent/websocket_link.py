@@ -20,6 +20,7 @@ from farcell_protocol.version import OLDEST, PROTOCOL
 PATH = "/v1/agents"
 PING_EVERY_S = 10.0
 SILENCE_S = 20.0
+_GOODBYE_S = 1.0
 _WORKED_S = 5.0  # a link that lasted so long was a good one
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -58,7 +59,7 @@ class WebsocketLink:
 
     async def close(self) -> None:
         """Say goodbye; waits a little for the answer."""
-        await self._socket.close()
+        await _hang_up(self._socket)
 
 
 class Dialler:
@@ -96,7 +97,7 @@ class Dialler:
                 try:
                     yield WebsocketLink(socket)
                 finally:
-                    await socket.close()
+                    await _hang_up(socket)
                 self._say(logging.WARNING, f"the link to {self._url} ended: {socket.close_code} {socket.close_reason}")
             await asyncio.sleep(self._pause_s(lasted_s=loop.time() - opened))
 
@@ -126,6 +127,15 @@ class Dialler:
             self._log.log(level, "%s", text)
 
 
+async def _hang_up(socket: ClientConnection) -> None:
+    """Close it in bounded time: `close` itself first waits until the other side has read what was sent."""
+    try:
+        async with asyncio.timeout(2 * _GOODBYE_S):
+            await socket.close()
+    except TimeoutError:
+        socket.transport.abort()
+
+
 async def dial(url: str, token: str) -> ClientConnection:
     """Open the websocket of an executor at an `http`, `https`, `ws`, `wss` or `unix` address.
 
@@ -147,7 +157,7 @@ async def dial(url: str, token: str) -> ClientConnection:
         max_size=MAX_RECORD_BYTES,
         ping_interval=PING_EVERY_S,
         ping_timeout=SILENCE_S,
-        close_timeout=1.0,
+        close_timeout=_GOODBYE_S,
         **extra,
     )
 

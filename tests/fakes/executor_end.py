@@ -1,7 +1,7 @@
 """The executor's side of an agent, driven by a test: any end of a link, wrapped in what tests ask for."""
 
 import asyncio
-import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol, TypeVar
@@ -19,7 +19,7 @@ from tests.fakes.nodes import STAND_IN
 from tests.fakes.nvml import FakeNvml
 
 M = TypeVar("M")
-HERE = Interpreter(os.path.realpath("/proc/self/exe"), "3.11")
+HERE = Interpreter(sys.executable, "3.11")
 
 
 class Messages(Protocol):
@@ -42,7 +42,7 @@ class Executor:
 
     async def start(self, **order: Any) -> WorkerId:
         worker = new_worker_id()
-        await self.link.send(StartWorker(worker, order.pop("session", new_session_id()), HERE, **order))
+        await self.link.send(StartWorker(worker, **({"session": new_session_id(), "python": HERE} | order)))
         return worker
 
     async def ready(self, **order: Any) -> WorkerId:
@@ -57,20 +57,26 @@ class Executor:
         return run
 
     async def text(self, run: RunId) -> str:
+        return await self.text_until(run, None)
+
+    async def text_until(self, run: RunId, wanted: str | None) -> str:
+        """What the run prints until it ends, or until it has printed this."""
         said = ""
-        while True:
+        while said != wanted:
             frames = await self.next(Frames)
             assert frames.run == run
             messages = [decode_frame(frame) for frame in frames.frames]
-            said += "".join(m.content["text"] for m in messages if isinstance(m, Message))
+            said += "".join(m.content["text"] for m in messages if isinstance(m, Message) and m.msg_type == "stream")
             if frames.end:
-                return said
+                break
+        return said
 
 
 @asynccontextmanager
 async def embedded(where: Places, library: FakeNvml | None = None, **options: Any) -> AsyncIterator[Executor]:
     nvml = Nvml(lambda: library or FakeNvml())
-    async with embedded_agent(where, node_name="here", nvml=nvml, keeper_command=STAND_IN, **options) as link:
+    options = {"keeper_command": STAND_IN} | options
+    async with embedded_agent(where, node_name="here", nvml=nvml, **options) as link:
         async with asyncio.timeout(10):
             hello = await link.receive()
         assert isinstance(hello, AgentHello)

@@ -49,9 +49,10 @@ def resident_bytes() -> int:
 
 def _is_keeper(entry: Path, where: Places) -> bool:
     try:
-        return b"\0--data\0" + str(where.data).encode() + b"\0" in (entry / "cmdline").read_bytes()
+        command = (entry / "cmdline").read_bytes()
     except OSError:
         return False
+    return b"--ready-fd" in command and b"\0--data\0" + str(where.data).encode() + b"\0" in command
 
 
 async def eventually(condition: Callable[[], object], what: str, deadline_s: float = 10) -> None:

@@ -229,10 +229,11 @@ async def test_a_gpu_that_another_program_uses_is_not_handed_out(where: Places):
 
 async def test_a_worker_starts_where_and_with_what_the_client_is(where: Places, tmp_path: Path):
     async with embedded(where, worker_memory_bytes=2**30) as executor:
-        await executor.start(cwd=str(tmp_path), session=SessionId("s-one"))
+        theirs = Interpreter(os.path.realpath("/proc/self/exe"), "3.11")
+        await executor.start(cwd=str(tmp_path), session=SessionId("s-one"), python=theirs)
         report = (await executor.next(WorkerChanged)).report
     assert (report.spec.interpreter, report.spec.cwd, report.spec.memory_bytes, report.spec.label) == (
-        HERE.executable,
+        theirs.executable,
         str(tmp_path),
         2**30,
         "s-one",
