@@ -29,6 +29,7 @@ START_DEADLINE_S = 10.0
 # A worker inherits the keeper's environment, and these would give it its executor.
 _SECRET_VARIABLES = ("FARCELL_TOKEN", "FARCELL_JOIN_TOKEN")
 _LOG_TAIL_BYTES = 2000
+_LAST_MOMENTS_S = 2.0
 
 # Dead children stay zombies until somebody waits for them, and a zombie's pid still looks alive.
 _started: list["subprocess.Popen[bytes]"] = []
@@ -122,18 +123,39 @@ def _spawn(places: Places, command: Sequence[str], deadline: float) -> None:
     with open(ready, "rb", buffering=0) as pipe:
         readable, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
         is_ready = bool(readable) and bool(pipe.read(1))
-    if is_ready or keeper_answers(places):  # another starter's keeper may hold the lock that ours wanted
+    has_closed = bool(readable) and not is_ready
+    if is_ready:
         return
-    if process.poll() is None:
+    if has_closed and _has_left(process):
+        if process.returncode == os.EX_TEMPFAIL and _other_answers(places, deadline):
+            return
+        what = f"left with status {process.returncode}"
+    else:
         process.kill()
         process.wait()
         what = "was not ready in time"
-    else:
-        what = f"left with status {process.returncode}"
     raise Unavailable(
         f"the keeper {what}; {places.keeper_log} ends with:\n{_tail(places.keeper_log, log_start)}",
         log=str(places.keeper_log),
     )
+
+
+def _other_answers(places: Places, deadline: float) -> bool:
+    """Whether the keeper answers that held the lock before ours: somebody else was starting one just now."""
+    while not keeper_answers(places):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)  # nobody tells us when another process's keeper is ready
+    return True
+
+
+def _has_left(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether it ends within moments: a process closes its files a little before it can be waited for."""
+    try:
+        process.wait(_LAST_MOMENTS_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _popen(places: Places, command: Sequence[str], ready_fd: int) -> "subprocess.Popen[bytes]":

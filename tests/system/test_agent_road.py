@@ -91,7 +91,7 @@ async def test_a_separate_agent_with_nothing_left_takes_its_keeper_along(where: 
     async with fake_executor() as executor:
         with agent_process(where, executor.url, token) as process:
             agent = await executor.agent()
-            assert keepers_of(where) == [agent.hello.keeper_pid]
+            assert agent.hello.keeper_pid in keepers_of(where)  # a zygote just forked looks like one, too
             assert [device.simulated for device in agent.hello.devices if device.model == "A100"] == [True]
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0

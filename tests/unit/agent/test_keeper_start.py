@@ -4,7 +4,7 @@ import os
 import stat
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ def test_it_runs_in_a_session_of_its_own_in_the_root_with_no_descriptor_of_ours(
         os.set_inheritable(ours.fileno(), True)
         start(where)
         (pid,) = keepers_of(where)
-        files = {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+        files = {os.path.realpath(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}
     assert os.getsid(pid) == pid
     assert os.readlink(f"/proc/{pid}/cwd") == "/"
     assert str(tmp_path / "ours") not in files
@@ -117,12 +117,12 @@ def test_a_keeper_that_accepts_and_says_nothing_is_an_error_in_time(where: Place
 
 
 def test_starts_at_the_same_moment_end_with_a_keeper_that_answers(where: Places):
-    threads = [threading.Thread(target=start, args=(where,)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as starters:
+        for started in [starters.submit(start_keeper, where, sys.executable, warm=False) for _ in range(3)]:
+            started.result()
     assert keeper_answers(where)
+    assert len(keepers_of(where)) == 1
+    dismiss_keeper(where)
 
 
 def test_the_module_needs_no_event_loop_and_no_nvml():
