@@ -60,7 +60,10 @@ class Tree:
             if not watchers:
                 self.signal_main(signal.SIGKILL)
             return
-        inside = set(self._cgroup.pids() if self._cgroup else []) | set(descendants(watchers))
+        inside = set(self._cgroup.pids() if self._cgroup else [])
+        # Without its supervisor the main process is a child of ours, and no longer below a watcher.
+        mains = {self.main.pid} if self.main is not None and self.main.alive else set()
+        inside |= set(descendants(watchers | mains))
         kill_all(inside - watchers)
         if everything or self.main is None:
             kill_all(watchers)

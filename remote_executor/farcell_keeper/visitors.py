@@ -131,14 +131,21 @@ class Visitors:
 
     def _greet(self, visitor: Visitor, greet: Greet) -> None:
         version = agree(greet.protocol, greet.oldest, who=f"the agent (process {greet.pid})")
-        before, self._agent = self._agent, visitor
         visitor.timer.cancel()
         if visitor in self._strangers:
             self._strangers.remove(visitor)
-        if before is not None and before is not visitor:
-            journal.note(f"process {visitor.pid} takes over from process {before.pid}")
-            before.link.close()
+        if self._agent is not visitor:
+            self._take_over(visitor)
         self._greeted(visitor.link, version)
+
+    def _take_over(self, visitor: Visitor) -> None:
+        before = self._agent
+        if before is not None:
+            journal.note(f"process {visitor.pid} takes over from process {before.pid}")
+            # What it said last came before this greeting, and is obeyed before it.
+            before.link.drain()
+            before.link.close()
+        self._agent = visitor
 
     def _refuse(self, visitor: Visitor, error: FarcellError, message: ToKeeper | None = None) -> None:
         worker, run = getattr(message, "worker", None), getattr(message, "run", None)
