@@ -71,10 +71,11 @@ class Caller:
         parts = urlsplit(self.address)
         if parts.scheme == "unix":
             return _UnixConnection(parts.path, timeout_s)
-        kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(parts.scheme)
-        if kind is None or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadRequest(f"{self.address!r} is no executor's address: write http://HOST:PORT or unix:///PATH")
-        return kind(parts.hostname, parts.port, timeout=timeout_s)
+        if parts.scheme == "https":
+            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout_s)
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -5,8 +5,8 @@ from litestar import websocket
 
 from farcell_executor.agents import LinkLost
 from farcell_executor.api import sockets
+from farcell_executor.api.asked import Here
 from farcell_executor.api.auth import agents_only
-from farcell_executor.executor import Executor
 from farcell_protocol.errors import FramingError
 from farcell_protocol.framing import pack, unpack
 from farcell_protocol.messages.link import FromAgent, ToAgent
@@ -15,7 +15,7 @@ _decoder: "msgspec.msgpack.Decoder[FromAgent]" = msgspec.msgpack.Decoder(FromAge
 
 
 @websocket("/agents", guards=[agents_only])
-async def agents(socket: sockets.Socket, executor: Executor) -> None:
+async def agents(socket: sockets.Socket, executor: Here) -> None:
     """One agent's link, for as long as it lasts."""
     await socket.accept()
     with executor.tokens.socket(socket.user, sockets.closer(socket)):

@@ -1,19 +1,15 @@
 """Who answers here, and asking it to leave."""
 
-from litestar import Request, get, post
-from litestar.datastructures import State
+from litestar import get, post
 
+from farcell_executor.api.asked import Asked, Here
 from farcell_executor.api.auth import admins_only
-from farcell_executor.executor import Executor
-from farcell_executor.tokens import Identity
 from farcell_protocol.messages.api import ExecutorView
 from farcell_protocol.version import OLDEST, PROTOCOL
 
-Asked = Request[Identity, Identity, State]
-
 
 @get("/status")
-async def status(request: Asked, executor: Executor) -> ExecutorView:
+async def status(request: Asked, executor: Here) -> ExecutorView:
     """Who answers here; its process and folder for admins."""
     view = ExecutorView(
         version=executor.version,
@@ -27,12 +23,12 @@ async def status(request: Asked, executor: Executor) -> ExecutorView:
 
 
 @post("/stop", guards=[admins_only], status_code=202)
-async def stop(executor: Executor) -> None:
+async def stop(executor: Here) -> None:
     """End all sessions, then the executor. Answers once the workers are gone."""
     await executor.stop()
 
 
 @post("/drain", guards=[admins_only], status_code=202)
-async def drain(executor: Executor) -> None:
+async def drain(executor: Here) -> None:
     """End the executor's process. Workers go on, and the next executor on this data directory takes them over."""
     executor.drain()

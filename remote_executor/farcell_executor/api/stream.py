@@ -7,7 +7,7 @@ import msgspec
 from litestar import websocket
 
 from farcell_executor.api import sockets
-from farcell_executor.executor import Executor
+from farcell_executor.api.asked import Here
 from farcell_executor.followers import Connection
 from farcell_protocol.errors import FramingError
 from farcell_protocol.framing import unpack
@@ -17,7 +17,7 @@ _decoder: "msgspec.msgpack.Decoder[FromClient]" = msgspec.msgpack.Decoder(FromCl
 
 
 @websocket("/stream")
-async def stream(socket: sockets.Socket, executor: Executor) -> None:
+async def stream(socket: sockets.Socket, executor: Here) -> None:
     """Submit, follow, interrupt, cancel; answered with frames and changes of state."""
     await socket.accept()
     connection = Connection(

@@ -1,9 +1,10 @@
 """Tokens over REST; admins only."""
 
 from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
 
+from farcell_executor.api.asked import Here
 from farcell_executor.api.auth import admins_only
-from farcell_executor.executor import Executor
 from farcell_executor.views import token_view
 from farcell_protocol.errors import BadRequest
 from farcell_protocol.ids import TokenId
@@ -11,13 +12,13 @@ from farcell_protocol.messages.api import TokenRequest, TokenView
 
 
 @get("/tokens", guards=[admins_only])
-async def list_tokens(executor: Executor) -> list[TokenView]:
+async def list_tokens(executor: Here) -> list[TokenView]:
     """All tokens, without their secrets."""
     return [token_view(token) for token in await executor.tokens.all()]
 
 
 @post("/tokens", guards=[admins_only])
-async def create_token(executor: Executor, data: TokenRequest) -> TokenView:
+async def create_token(executor: Here, data: JSONBody[TokenRequest]) -> TokenView:
     """Make a token. Its secret is in this answer and nowhere else."""
     if not data.user.strip():
         raise BadRequest("a token belongs to a user: `user` is empty")
@@ -28,6 +29,6 @@ async def create_token(executor: Executor, data: TokenRequest) -> TokenView:
 
 
 @delete("/tokens/{token:str}", guards=[admins_only], status_code=200)
-async def revoke_token(executor: Executor, token: str) -> TokenView:
+async def revoke_token(executor: Here, token: FromPath[str]) -> TokenView:
     """Make a token worthless and close every socket opened with it."""
     return token_view(await executor.tokens.revoke(TokenId(token)))
