@@ -7,14 +7,13 @@ only then whoever listens is told.
 import math
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
-
-import msgspec
 
 from farcell_keeper import endings, journal
 from farcell_keeper.cgroups import Cgroup
 from farcell_keeper.channels import Channel
+from farcell_keeper.conversations import Conversation
 from farcell_keeper.delivery import Delivery
 from farcell_keeper.loop import Loop, Timer
 from farcell_keeper.output import Tail
@@ -22,18 +21,16 @@ from farcell_keeper.processes import Children, kill_all
 from farcell_keeper.runs import KeptRun, Runs
 from farcell_keeper.trees import Tree
 from farcell_protocol.errors import (
-    DiskFull,
     ErrorInfo,
-    FramingError,
     NotFound,
     Unavailable,
     WorkerKilled,
     WorkerNotStarted,
 )
-from farcell_protocol.framing import encode, unpack
+from farcell_protocol.framing import encode
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.keeping import Exit, Launch, WorkerReport
-from farcell_protocol.messages.work import Failed, Fork, FromWorker, Hello, Output, Work
+from farcell_protocol.messages.work import Failed, Fork, Hello, Work
 
 START_TIMEOUT_S = 30.0
 _REPORT_PATIENCE_S = 2.0
@@ -42,8 +39,6 @@ _KILL_AGAIN_S = 0.5
 _KILLS = 20
 """After these, a process that does not die (it hangs in the kernel) is given up."""
 _LONGEST_GRACE_S = 3600.0
-
-_decoder: "msgspec.msgpack.Decoder[FromWorker]" = msgspec.msgpack.Decoder(FromWorker)
 
 
 class Worker:
@@ -75,6 +70,9 @@ class Worker:
         self._hello: Hello | None = None
         self._tree = Tree(loop, children, cgroup, ended=self._look_whether_gone)
         self._unfinished: list[KeptRun] = []
+        self._conversation = Conversation(
+            self.id, runs, delivery, heard=self._heard, ended=self._unfinished.remove, broken=self._broken
+        )
         self._unsent: list[Work] = []
         self._reason: ErrorInfo | None = None
         self._stopped = False
@@ -92,7 +90,10 @@ class Worker:
             self._channel.close()
             self._channel = None
         self._channel = Channel(
-            self._loop, received=self._received, closed=self._socket_closed, reported=self._look_whether_gone
+            self._loop,
+            received=self._conversation.received,
+            closed=self._socket_closed,
+            reported=self._look_whether_gone,
         )
         return self._channel.take_child_ends()
 
@@ -194,37 +195,11 @@ class Worker:
 
     # ---- what it says --------------------------------------------------------------------------
 
-    def _received(self, bodies: Sequence[bytes]) -> None:
-        """What came before something unreadable is still good."""
-        outputs: list[Output] = []
-        unreadable = ""
-        for body in bodies:
-            try:
-                message: FromWorker = unpack(body, _decoder, who=f"worker {self.id}")
-            except FramingError as err:
-                unreadable = str(err)
-                break
-            if not isinstance(message, Output):
-                self._heard(message)
-                continue
-            if outputs and not _follows(message, outputs[-1]):
-                self._keep(outputs)
-                outputs = []
-            outputs.append(message)
-        if outputs:
-            self._keep(outputs)
-        if unreadable:
-            self._not_a_message(unreadable)
-
     def _heard(self, message: Hello | Failed) -> None:
         if isinstance(message, Hello):
             self._greeted(message)
         elif self.state == "starting":
             self._broken(message.error)
-
-    def _not_a_message(self, what: str) -> None:
-        error = WorkerKilled(f"the worker was ended: its connection carried what is no message: {what}")
-        self._broken(error.info())
 
     def _greeted(self, hello: Hello) -> None:
         if self.state != "starting" or self._hello is not None or self._channel is None:
@@ -244,35 +219,21 @@ class Worker:
             link.send(encode(work))
         self._unsent.clear()
 
-    def _keep(self, outputs: Sequence[Output]) -> None:
-        """Append to the spool what one run said, and pass it on."""
-        kept = self._runs.get(outputs[0].run)
-        if kept is None or kept.worker != self.id or kept.broken or kept.sender.ended:
-            return
-        try:
-            first, frames = self._runs.take(kept, outputs)
-        except OSError as err:
-            text = f"no room for the output of {kept.run} after frame {kept.sender.last}: {err.strerror or err}"
-            self._broken(DiskFull(f"{text}; the worker was ended", errno=err.errno).info())
-            return
-        except FramingError as err:
-            self._not_a_message(str(err))
-            return
-        if outputs[-1].end:
-            self._unfinished.remove(kept)
-        self._delivery.appended(kept, first, frames, outputs[-1].end)
-
     # ---- its end -------------------------------------------------------------------------------
 
     def _socket_closed(self, _why: str) -> None:
         """It has left, or is about to: its supervisor will say how. If not, it is ended."""
         if self._channel is not None and self._channel.link.broken:
-            self._not_a_message(self._channel.link.broken)
+            self._conversation.no_message(self._channel.link.broken)
         self._loop.after(_REPORT_PATIENCE_S, self._no_report)
         self._look_whether_gone()
 
     def _no_report(self) -> None:
-        if self.state != "exited" and self._channel is not None and not self._channel.link.open:
+        if self.state == "exited" or self._channel is None or self._channel.link.open:
+            return
+        if self.cgroup is not None and self.cgroup.oom_kills():
+            self._kill()  # a host out of memory is slow: its supervisor has not had the time to say so
+        else:
             self._broken(WorkerKilled("the worker closed its connection to the keeper, and was ended").info())
 
     def _look_whether_gone(self) -> None:
@@ -350,7 +311,3 @@ class Worker:
     def _cancel(timer: Timer | None) -> None:
         if timer is not None:
             timer.cancel()
-
-
-def _follows(output: Output, before: Output) -> bool:
-    return output.run == before.run and output.n == before.n + 1 and not before.end

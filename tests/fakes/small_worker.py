@@ -182,7 +182,7 @@ def make_worker(fork: Fork, fds: list[int], sock: socket.socket) -> int:
         sock.close()
         os.close(reading)
         os.close(writing)
-        supervise(fork, *fds, started_by="fork")
+        supervise(fork, fds[0], fds[1], "fork")
 
     def intermediate() -> None:
         for file in fork.cgroup_procs:
