@@ -1,6 +1,7 @@
 """The executor's REST routes over http.client: one connection per call, on a Unix socket, TCP or TLS."""
 
 import http.client
+import os
 import socket
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
@@ -113,9 +114,16 @@ def unreachable(target: Target, err: Exception) -> ExecutorUnreachable:
     if isinstance(err, TimeoutError):
         said = "nobody answered in time"
     else:
-        said = getattr(err, "strerror", None) or str(err) or type(err).__name__
+        said = _said(err)
     advice = "run the cell again" if target.embedded else "is it running? `farcell up` starts one"
     return ExecutorUnreachable(f"no executor answers at {target.url} ({said}): {advice}", url=target.url)
+
+
+def _said(err: Exception) -> str:
+    number = getattr(err, "errno", None)
+    if isinstance(err, socket.gaierror) or not isinstance(number, int) or number <= 0:
+        return getattr(err, "strerror", None) or str(err) or type(err).__name__
+    return os.strerror(number)  # asyncio puts a text of its own in `strerror`
 
 
 def refusal(target: Target, status: int, content: bytes, protocol: str | None = None) -> FarcellError:

@@ -1,10 +1,10 @@
 """What a handle shows of a value: quickly, and without ever failing, however large or broken the value is."""
 
-import reprlib
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from types import FrameType
 from typing import Any
 
@@ -13,6 +13,15 @@ from farcell_protocol.frames import ValueInfo
 REPR_CHARS = 200
 REPR_S = 0.2
 _MANY = 1000
+_SHOWN = 6
+_DEPTH = 4
+_BRACKETS: dict[type, tuple[str, str]] = {
+    list: ("[", "]"),
+    tuple: ("(", ")"),
+    dict: ("{", "}"),
+    set: ("{", "}"),
+    frozenset: ("frozenset({", "})"),
+}
 
 
 def describe(value: Any) -> ValueInfo:
@@ -31,7 +40,7 @@ def short_repr(value: Any) -> str:
     """At most 200 characters; a repr that raises or takes longer than 0.2 s is replaced by the type and length."""
     try:
         with _deadline(REPR_S):
-            text = _repr_of(value)
+            text = _repr_of(value, _DEPTH)
     except KeyboardInterrupt:
         raise
     except BaseException:
@@ -40,12 +49,12 @@ def short_repr(value: Any) -> str:
     return text if len(text) <= REPR_CHARS else text[: REPR_CHARS - 3] + "..."
 
 
-def _repr_of(value: Any) -> str:
+def _repr_of(value: Any, depth: int) -> str:
     kind = type(value)
     if kind in (str, bytes, bytearray):
         return repr(value[: REPR_CHARS + 1])
-    if kind in (list, tuple, dict, set, frozenset) and len(value) > 6:
-        return _abbreviated().repr(value)
+    if kind in _BRACKETS and value:
+        return _repr_of_items(value, depth)
     if kind is int and value.bit_length() > 8 * REPR_CHARS:
         return f"<int of {value.bit_length():,} bits>"
     # A repr written in C cannot be stopped once begun, so it is not begun on something long.
@@ -54,11 +63,18 @@ def _repr_of(value: Any) -> str:
     return repr(value)
 
 
-def _abbreviated() -> reprlib.Repr:
-    short = reprlib.Repr()
-    # `reprlib` sorts what it shows of sets and dicts; `islice` first would be another order each time.
-    short.maxset = short.maxfrozenset = 0
-    return short
+def _repr_of_items(value: Any, depth: int) -> str:
+    """A built-in container with its first items. Not `reprlib`, which sorts a whole set or dict to show six of it."""
+    opening, closing = _BRACKETS[type(value)]
+    if depth == 0:
+        return f"{opening}...{closing}"
+    if isinstance(value, dict):
+        pairs = islice(value.items(), _SHOWN)
+        items = [f"{_repr_of(key, depth - 1)}: {_repr_of(item, depth - 1)}" for key, item in pairs]
+    else:
+        items = [_repr_of(item, depth - 1) for item in islice(value, _SHOWN)]
+    more = ", ..." if len(value) > _SHOWN else "," if items[1:] == [] and isinstance(value, tuple) else ""
+    return f"{opening}{', '.join(items)}{more}{closing}"
 
 
 def _is_python(function: Any) -> bool:

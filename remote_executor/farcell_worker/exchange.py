@@ -19,6 +19,9 @@ from farcell_worker.pickling import Pickled, StaysHere, TooLarge, pickled
 
 _NOTHING = object()
 
+_READ_ONLY = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+_OF_IPYTHON = frozenset({"In", "Out", "_ih", "_oh", "_dh", "get_ipython", "exit", "quit", "open"})
+
 
 @dataclass(frozen=True)
 class _Held:
@@ -84,7 +87,7 @@ class Exchange:
                 if was is not _NOTHING:
                     self._held.pop(name, None)
                     yield ValueBack(name, "deleted")
-            elif not _is_scenery(was, now):
+            elif not _is_scenery(name, was, now):
                 yield from self._back(name, now, before.held.get(name, ""), cell.inline_limit_bytes)
 
     def fetch(self, names: Sequence[str]) -> Iterator[ValueBack]:
@@ -167,8 +170,10 @@ def _load(value: Value) -> Any:
         raise BadRequest(f"the value {value.name!r} cannot be loaded in the worker: {why}", name=value.name) from err
 
 
-def _is_scenery(was: Any, now: Any) -> bool:
-    """Modules never travel; functions and classes do only when they were bound anew."""
+def _is_scenery(name: str, was: Any, now: Any) -> bool:
+    """Modules never travel; functions, classes and IPython's own names do only when they were bound anew."""
     if isinstance(now, types.ModuleType):
         return True
-    return now is was and isinstance(now, type | types.FunctionType | types.BuiltinFunctionType | types.MethodType)
+    if now is not was:
+        return False
+    return name in _OF_IPYTHON or isinstance(now, _READ_ONLY)

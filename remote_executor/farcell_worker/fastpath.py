@@ -70,6 +70,9 @@ class FastPath:
         kernel.set_parent([], parent_of(self._session, run))
         errors_before = self._session.errors_sent
         failed = await self._execute_interruptibly(source)
+        if self._session.forked:
+            # A process the cell forked ran on to the end of the cell, or raised: it must not go on as a second worker.
+            self._leave(failed)
         if failed is not None and self._session.errors_sent == errors_before:
             self._say_error(*failed)
         self._drain()
@@ -102,6 +105,13 @@ class FastPath:
         """For what IPython shows as text only (a usage error, an exception group): the traceback has been said."""
         lines = [f"{name}: {text}" if text else name] if name == "KeyboardInterrupt" else []
         self._outbox.post(Message("error", {"ename": name, "evalue": text, "traceback": lines}))
+
+    def _leave(self, failed: tuple[str, str] | None) -> None:
+        if failed is not None:
+            self._streams[1].write(f"{failed[0]}: {failed[1]} (in a process that the cell forked)\n")
+        for stream in self._streams:
+            stream.flush()
+        os._exit(0 if failed is None else 1)
 
     def _drain_unbroken(self) -> None:
         self._interrupts.hold()

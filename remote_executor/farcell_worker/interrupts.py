@@ -6,10 +6,13 @@ bytecodes, so three answers are possible: nothing (idle), now, or as soon as the
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_AGAIN_AFTER_S = 0.01
 
 
 class Interrupts:
@@ -28,6 +31,24 @@ class Interrupts:
         """A new run: forget what came before, and take back the signal if a cell had taken it."""
         self.arrived = self._pending = self._armed = False
         signal.signal(signal.SIGINT, self.on_signal)
+
+    def watch_for_lost_ones(self) -> None:
+        """From here, an interrupt that Python swallowed is sent again.
+
+        Raised in a finaliser or in a hook around a fork, it is reported as unraisable and forgotten; a fork takes
+        long enough for that to happen often.
+        """
+        report = sys.unraisablehook
+
+        def again(swallowed: "sys.UnraisableHookArgs") -> None:
+            if self._armed and isinstance(swallowed.exc_value, KeyboardInterrupt):
+                # To the main thread by name: only there does it end a call that waits.
+                main = threading.main_thread().ident
+                threading.Timer(_AGAIN_AFTER_S, signal.pthread_kill, [main, signal.SIGINT]).start()
+            else:
+                report(swallowed)
+
+        sys.unraisablehook = again
 
     def arm(self) -> None:
         """From here, SIGINT raises. Followed by `disarm` in a `finally`."""

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import xxhash
@@ -20,6 +21,8 @@ from traitlets.config import Config
 
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.session import FarSession
+
+_OUR_FOLDER = os.path.dirname(__file__) + os.sep
 
 
 class CellCompiler(XCachingCompiler):
@@ -48,13 +51,40 @@ class ZMQInteractiveShell(_ShellOverZMQ):
         """`quit` in a far cell: the session is not the cell's to end."""
         print("farcell: quit() does not end a far session; `%gpu stop` does", file=sys.stderr)
 
+    def system_piped(self, cmd: str) -> None:
+        """`!cmd`, as the base class; interrupted while the command is being started, that has no child to stop yet
+        and fails over it."""
+        try:
+            super().system_piped(cmd)  # type: ignore[no-untyped-call]
+        except UnboundLocalError as err:
+            if isinstance(err.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+
+    system = system_piped
+
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
-        """An await that SIGINT cancelled shows as the KeyboardInterrupt it was."""
+        """An interrupt shows as a KeyboardInterrupt at the user's line, also where it cancelled an await, or came while
+        we were sending what the line said."""
         error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
-        if isinstance(error, asyncio.CancelledError) and self.interrupts.arrived:
-            interrupt = KeyboardInterrupt().with_traceback(error.__traceback__)
-            exc_tuple = (KeyboardInterrupt, interrupt, error.__traceback__)
+        cancelled = isinstance(error, asyncio.CancelledError) and self.interrupts.arrived
+        if error is not None and (cancelled or isinstance(error, KeyboardInterrupt)):
+            trace = _without_our_end(error.__traceback__)
+            exc_tuple = (KeyboardInterrupt, KeyboardInterrupt().with_traceback(trace), trace)
         super().showtraceback(exc_tuple, *args, **kwargs)
+
+
+def _without_our_end(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback up to the last frame that is not ours."""
+    entries = []
+    while trace is not None:
+        entries.append(trace)
+        trace = trace.tb_next
+    while len(entries) > 1 and entries[-1].tb_frame.f_code.co_filename.startswith(_OUR_FOLDER):
+        entries.pop()
+    for entry in reversed(entries):
+        trace = TracebackType(trace, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return trace
 
 
 class _NoShellChannel:

@@ -49,6 +49,7 @@ class Worker:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         self._interrupts.begin()
+        self._interrupts.watch_for_lost_ones()
         self._outbox.connect(self._socket)
         for note in notes:
             self._outbox.write("stderr", note)

@@ -48,18 +48,19 @@ class FarNode:
         self.executions: list[RunId] = []
         self.starts: list[WorkerId] = []
         self.forgotten: list[WorkerId] = []
-        self._link: FarLink | None = None
+        self.deaf = False
+        self.connection: FarLink
 
     def dial(self, **hello: object) -> "FarLink":
         """A new connection, whose first message introduces the host."""
-        self._link = FarLink(self)
-        self._link.say(self._hello(**hello))
-        return self._link
+        self.connection = FarLink(self)
+        self.connection.say(self._hello(**hello))
+        return self.connection
 
     def say(self, message: link.FromAgent) -> None:
-        """Send over the present connection, if there is one."""
-        if self._link is not None:
-            self._link.say(message)
+        """Send over the present connection; nothing while it is `deaf`."""
+        if not self.deaf:
+            self.connection.say(message)
 
     def add_output(self, run: RunId, *texts: str) -> None:
         """Let a held run print."""
@@ -171,13 +172,13 @@ class FarLink:
         self.told: list[link.ToAgent] = []
         self.closed = False
         self._node = node
-        self._waiting: deque[link.FromAgent] = deque()
+        self.waiting: deque[link.FromAgent] = deque()
         self._news = asyncio.Event()
 
     def say(self, message: link.FromAgent) -> None:
         """Something for the executor to receive."""
         if not self.closed:
-            self._waiting.append(message)
+            self.waiting.append(message)
             self._news.set()
 
     async def send(self, message: link.ToAgent) -> None:
@@ -187,12 +188,12 @@ class FarLink:
         self._node.obey(message)
 
     async def receive(self) -> link.FromAgent:
-        while not self._waiting:
+        while not self.waiting:
             if self.closed:
                 raise LinkLost
             self._news.clear()
             await self._news.wait()
-        return self._waiting.popleft()
+        return self.waiting.popleft()
 
     async def close(self) -> None:
         self.cut()
@@ -200,5 +201,5 @@ class FarLink:
     def cut(self) -> None:
         """The connection breaks; what was on its way is lost."""
         self.closed = True
-        self._waiting.clear()
+        self.waiting.clear()
         self._news.set()

@@ -17,6 +17,11 @@ from jupyter_client.manager import KernelManager
 Message = dict[str, Any]
 
 
+def plain(text: str) -> str:
+    """Text without its colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
 @dataclass
 class Shown:
     """What a cell showed: its messages in order, and how it was answered."""

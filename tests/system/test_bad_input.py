@@ -54,7 +54,9 @@ def test_an_impossible_gpu_is_refused_at_once_with_what_exists(
 
 
 def test_an_unknown_option_is_refused_with_those_that_exist(kernel: Notebook):
-    refused(kernel, "%%gpu cpu --onec\n1", "UsageError", "--once")
+    shown = kernel.run("%%gpu cpu --onec\n1")
+    assert "UsageError" in shown.text
+    assert "--once" in shown.text
 
 
 def test_an_empty_cell_sends_nothing(kernel: Notebook, shared_home: Installation):
@@ -85,9 +87,17 @@ def test_a_value_that_cannot_travel_is_named_by_its_path(kernel: Notebook):
     ("code", "reason", "words"),
     [
         ("import os\nprint('last words', flush=True)\nos._exit(3)", "worker-exited", ("3",)),
-        ("import os, signal\nprint('last words')\nos.kill(os.getpid(), signal.SIGSEGV)", "worker-killed", ("SIGSEGV",)),
-        ("import ctypes\nprint('last words')\nctypes.string_at(0)", "worker-killed", ("SIGSEGV",)),
-        ("import os, signal\nprint('last words')\nos.kill(os.getpid(), signal.SIGKILL)", "worker-killed", ("SIGKILL",)),
+        (
+            "import os, signal\nprint('last words', flush=True)\nos.kill(os.getpid(), signal.SIGSEGV)",
+            "worker-killed",
+            ("SIGSEGV",),
+        ),
+        ("import ctypes\nprint('last words', flush=True)\nctypes.string_at(0)", "worker-killed", ("SIGSEGV",)),
+        (
+            "import os, signal\nprint('last words', flush=True)\nos.kill(os.getpid(), signal.SIGKILL)",
+            "worker-killed",
+            ("SIGKILL",),
+        ),
     ],
 )
 def test_a_worker_that_dies_says_how_after_its_last_words(

@@ -47,8 +47,11 @@ def continue_to_the_end(kernel: Notebook, request: str, shown: Shown) -> Shown:
 def test_each_line_arrives_once_over_a_connection_that_is_cut_every_second(home: Installation, tmp_path: Path):
     home.start("up", "--port", "0")
     eventually(lambda: home.places.token_file.exists() and home.address(), "the executor listens")
-    with Proxy.to(home.address()) as proxy, notebook(home.environment, tmp_path) as kernel:
-        kernel.ok(f"%gpu connect http://127.0.0.1:{proxy.port} --token-file {home.places.token_file}")
+    with (
+        Proxy(("127.0.0.1", int(home.address().rpartition(":")[2]))) as proxy,
+        notebook(home.environment, tmp_path) as kernel,
+    ):
+        kernel.ok(f"%gpu connect {proxy.url} --token-file {home.places.token_file}")
         request = kernel.send(f"%%gpu cpu\n{COUNTING}")
         shown = Shown()
         for lines in range(1000, LINES, 1000):

@@ -1,6 +1,7 @@
 """SIGINT from the keeper: code of a user's stops, nothing else is harmed."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -63,10 +64,19 @@ def test_code_that_does_not_end_is_interrupted_within_two_seconds(worker: FarWor
 
 
 def test_the_traceback_of_a_cancelled_await_names_its_line(worker: FarWorker) -> None:
-    ran, _ = interrupted(worker, _GO + "import asyncio\nawait asyncio.sleep(60)", execution_count=7)
+    # Said by the loop, so that the cell is sure to be awaiting.
+    says_go = "asyncio.get_running_loop().call_later(0.01, lambda: print('go', flush=True))"
+    ran, _ = interrupted(worker, f"import asyncio\n{says_go}\nawait asyncio.sleep(60)", execution_count=7)
     assert "KeyboardInterrupt" in ran.traceback
     assert "CancelledError" not in ran.traceback
-    assert "line 3" in ran.traceback
+    assert "line 3" in re.sub(r"\x1b\[[0-9;]*m", "", ran.traceback)
+
+
+def test_the_traceback_of_an_interrupted_print_ends_at_the_users_line(worker: FarWorker) -> None:
+    for source in ("while True: print('go', flush=True)", "while True: print('go', flush=True); display('x' * 5000)"):
+        ran, _ = interrupted(worker, source)
+        assert "line 1" in re.sub(r"\x1b\[[0-9;]*m", "", ran.traceback)
+        assert "farcell_worker" not in ran.traceback
 
 
 def test_a_cell_may_catch_it_and_go_on_and_be_interrupted_again(worker: FarWorker) -> None:
@@ -161,3 +171,41 @@ def test_a_forked_child_takes_interrupts_as_its_own(worker: FarWorker) -> None:
         "os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
     )
     assert ran.result == "7"
+
+
+def test_an_interrupt_that_a_finaliser_swallowed_comes_again(worker: FarWorker) -> None:
+    source = (
+        "import time\n"
+        "class Swallows:\n"
+        "  def __del__(self): print('go', flush=True); time.sleep(60)\n"
+        "Swallows()\n"
+        "None\n"
+        "swallower = Swallows(); del swallower\n"
+        "while True: time.sleep(1)"
+    )
+    ran, seconds = interrupted(worker, source)
+    assert seconds < 2
+    assert ran.error["ename"] == "KeyboardInterrupt"
+
+
+def test_a_shell_command_interrupted_as_it_starts_is_stopped_all_the_same(worker: FarWorker) -> None:
+    for delay_ms in range(10):
+        frames = worker.frames(worker.send(Cell(_GO + "!sleep 60", PYTHON)))
+        seen = list(_until_go(frames))
+        time.sleep(delay_ms / 1000)  # not a wait for anything: the moments themselves are what is tried
+        os.kill(worker.pid, signal.SIGINT)
+        ran = Ran([*seen, *frames])
+        assert {m.content["ename"] for m in ran.messages if m.msg_type == "error"} <= {"KeyboardInterrupt"}
+
+
+def test_a_forked_process_that_leaves_the_cell_does_not_become_a_second_worker(worker: FarWorker) -> None:
+    ran = worker.run(
+        "import os\n"
+        "pid = os.fork()\n"
+        "if pid == 0: raise ValueError('child')\n"
+        "os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
+    )
+    assert ran.result == "1"
+    assert "ValueError: child (in a process that the cell forked)" in ran.text("stderr")
+    assert worker.run("if os.fork() == 0: print('child')\nelse: os.wait()").text() == "child\n"
+    assert worker.run("1").result == "1"

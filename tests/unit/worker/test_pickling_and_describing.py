@@ -81,6 +81,7 @@ class ManyItems(list[int]):
     [
         Slow(),
         [Slow()],
+        ["x" * 10_000_000] * 3,
         Raises(),
         "x" * 10_000_000,
         [1] * 1_000_000,
@@ -107,6 +108,9 @@ def test_a_description_is_short_quick_and_never_fails(value: Any) -> None:
 def test_a_description_of_something_small_is_its_repr() -> None:
     assert short_repr([1, 2]) == "[1, 2]"
     assert short_repr("text") == "'text'"
+    for value in ((1,), (), {}, set(), {1: [2]}, frozenset({1}), [[[[]]]], {"a": (1, 2)}):
+        assert short_repr(value) == repr(value)
+    assert short_repr([*range(9)]) == "[0, 1, 2, 3, 4, 5, ...]"
     info = describe(np.zeros((2, 3), "i2"))
     assert (info.shape, info.dtype, info.size_bytes, info.device) == ((2, 3), "int16", 12, "cpu")
 

@@ -4,6 +4,7 @@ What a keeper promises is kept here to the letter: a worker id is started once, 
 of a run goes out before the exit of its worker. What it is told while its link is down is lost.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from farcell_executor.model import Node, Run, RunState, Session, Worker
@@ -89,21 +90,32 @@ class FarSide:
         self.keepers = {name: Keeper("k0") for name in DEVICES}
         self.boots = dict.fromkeys(DEVICES, "b0")
         self.connected = dict.fromkeys(DEVICES, False)
+        self.inbox: deque[events.Event] = deque()
+        self.busy = False
 
     # ---- the driver ------------------------------------------------------------------------------
 
     def feed(self, event: events.Event, *, crash: bool = False) -> None:
-        """Have an event handled; with `crash` the executor dies after its saves and before anything else."""
+        """Have an event handled, and whatever it leads to; with `crash` the executor dies after its first saves."""
+        self.inbox.append(event)
+        if self.busy:
+            return  # said while another is being handled: its turn comes
+        self.busy = True
+        while self.inbox and not self._handle(self.inbox.popleft(), crash):
+            pass
+        self.busy = False
+        if crash:
+            self.restart()
+
+    def _handle(self, event: events.Event, crash: bool) -> bool:
         actions = self.machine.handle(event, self.now)
         self.machine.validate()
         for action in actions:
             if isinstance(action, Save):
                 self._save(action.noun)
-        if crash:
-            self.restart()
-            return
-        for action in actions:
+        for action in [] if crash else actions:
             self._perform(action)
+        return crash
 
     def _save(self, noun: Run | Session | Worker | Node) -> None:
         if isinstance(noun, Run):
@@ -147,6 +159,7 @@ class FarSide:
     def restart(self) -> None:
         """kill -9 and a new executor, which knows what was saved and what the logs say."""
         self.lives += 1
+        self.inbox.clear()
         living = [noun for noun in self.store.values() if getattr(noun, "state", "") not in ("ended", "gone")]
         self.machine = numbered(Machine, start=1000 * self.lives)
         self.machine.restore(
