@@ -104,10 +104,8 @@ async def test_output_of_another_nodes_run_is_not_believed(service: Service):
     forger = FarNode(embedded=False)
     await service.join(forger)
     forger.say(keeping.Frames(asked.run, 1, [], end=True))
-    forger.say(link.DevicesChanged([]))
-    async with asyncio.timeout(5):
-        while forger.connection.waiting:
-            await asyncio.sleep(0)
+    forger.say(link.DevicesChanged([link.DeviceReport("d9", "B300", 0)]))  # handled after it
+    await service.until(lambda: any(device.model == "B300" for device, _ in service.executor.driver.machine.devices()))
     assert service.executor.logs.log(asked.run).last == 0
     assert service.executor.driver.machine.runs[asked.run].state.value == "running"
 
