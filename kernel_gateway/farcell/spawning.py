@@ -54,7 +54,7 @@ class Daemon:
         with self._places.executor_log.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(min(self._log_start, end), end - _TAIL_BYTES))
-            return log.read().decode(errors="replace").strip() or "(nothing)"
+            return log.read(_TAIL_BYTES).decode(errors="replace").strip() or "(nothing)"
 
 
 def _exit_text(code: int) -> str:

@@ -201,7 +201,7 @@ def test_a_lock_held_by_something_that_does_not_answer_is_named(home: Home) -> N
     home.places.token_file.touch(mode=0o600)
     with home.places.executor_lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ExecutorUnreachable, match="the executor with pid 4711, which holds .* to answer or leave"):
+        with pytest.raises(ExecutorUnreachable, match=r"the executor with pid 4711, which holds .* to answer or leave"):
             home.start(deadline_s=0.3)
 
 
