@@ -45,7 +45,11 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class RunRefused:
-    """The keeper would not take a run that was handed to it (`KeeperRefused` with a run), so it never started."""
+    """The keeper said no to something about a run (`KeeperRefused` with a run); `reason` says whether that ends it.
+
+    "unavailable" is no end: an interrupt came before the code ran. "not-found" and "bad-request" mean that
+    it was never taken, anything else that its output cannot be had any more.
+    """
 
     run: RunId
     reason: ErrorInfo

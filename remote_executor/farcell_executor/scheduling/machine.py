@@ -82,7 +82,7 @@ class Machine:
             case events.RunInterruptRequested():
                 stopping.interrupt(ledger, run)
             case events.RunRefused(_, reason):
-                ending.decide(ledger, run, "refused", reason)
+                stopping.refused(ledger, run, reason, now)
             case events.LogFailed(_, reason):
                 stopping.log_failed(ledger, run, reason, now)
 

@@ -9,7 +9,7 @@ from farcell_executor.model import Run, RunState, Session, WorkerState
 from farcell_executor.scheduling.actions import Interrupt
 from farcell_executor.scheduling.ending import STRAGGLER_S, decide, outcome_of_stop, release, stop_worker
 from farcell_executor.scheduling.ledger import Ledger
-from farcell_protocol.errors import Cancelled, ErrorInfo, TimedOut
+from farcell_protocol.errors import BadRequest, Cancelled, ErrorInfo, NotFound, TimedOut, Unavailable
 from farcell_protocol.ids import SessionId
 
 TIMEOUT_GRACE_S = 2.0
@@ -88,6 +88,16 @@ def deadline_passed(ledger: Ledger, run: Run, now: float) -> None:
     elif limit is not None:
         reason = TimedOut(f"over its time limit of {limit:g} s", run=run.id, timeout_s=limit).info()
         stop(ledger, run, reason, TIMEOUT_GRACE_S, now)
+
+
+def refused(ledger: Ledger, run: Run, reason: ErrorInfo, now: float) -> None:
+    """The keeper said no: to an interrupt that came too early, to the run itself, or it has lost the output."""
+    if reason.code == Unavailable.code:
+        return
+    if reason.code in (NotFound.code, BadRequest.code):
+        decide(ledger, run, "refused", reason)
+    else:
+        log_failed(ledger, run, reason, now)
 
 
 def log_failed(ledger: Ledger, run: Run, reason: ErrorInfo, now: float) -> None:

@@ -5,7 +5,7 @@ import pytest
 from farcell_executor.model import RunState, SessionState, WorkerState
 from farcell_executor.scheduling import events
 from farcell_executor.scheduling.actions import Dispatch, EndLog, ForgetWorker, Interrupt, StopWorker
-from farcell_protocol.errors import Cancelled, DiskFull, FarcellError, OutOfMemory, SessionEnded
+from farcell_protocol.errors import Cancelled, DiskFull, FarcellError, NotFound, OutOfMemory, SessionEnded, Unavailable
 from tests.unit.executor.scheduling.fleet import CANCELLED, KILLED, Fleet, devices, report
 
 TORN = SessionEnded("ada stopped the session").info()
@@ -53,9 +53,24 @@ def test_an_end_nobody_waits_for_changes_nothing(fleet: Fleet):
 def test_a_run_the_keeper_would_not_take_ends_as_refused_and_the_next_one_runs(fleet: Fleet):
     fleet.running("r1")
     fleet.submit("r2")
-    asked = fleet.handle(events.RunRefused("r1", FarcellError("not now").info()))
-    assert asked == [EndLog("r1", "refused", FarcellError("not now").info())]
+    no_worker = NotFound("this keeper has no worker w1").info()
+    asked = fleet.handle(events.RunRefused("r1", no_worker))
+    assert asked == [EndLog("r1", "refused", no_worker)]
     assert fleet.finish(asked) == [Dispatch("n", "w1", "r2")]
+
+
+def test_an_interrupt_that_came_before_the_code_ran_does_not_end_the_run(fleet: Fleet):
+    fleet.running("r1")
+    too_early = Unavailable("not executing yet, so there is nothing to interrupt").info()
+    assert fleet.handle(events.RunRefused("r1", too_early)) == []
+    assert fleet.run("r1").state is RunState.RUNNING
+
+
+def test_a_run_whose_output_the_keeper_cannot_read_back_is_lost_with_its_worker(fleet: Fleet):
+    fleet.running("r1")
+    unreadable = FarcellError("the keeper cannot read back the output").info()
+    asked = fleet.handle(events.RunRefused("r1", unreadable))
+    assert asked == [EndLog("r1", "lost", unreadable), StopWorker("n", "w1", 0.0, unreadable)]
 
 
 # ---- idle sessions -----------------------------------------------------------------------------------
