@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Literal
 from farcell_executor.lock import lock_holder
 from farcell_protocol.places import Places
 
+_ANSWER_S = 5.0
 _LOW_SPACE_BYTES = 1 * 2**30
 _OLDEST_IPYKERNEL = (7, 1)
 
@@ -29,7 +31,7 @@ class Finding:
 def examine(places: Places) -> list[Finding]:
     """Look at everything. A check that itself breaks is a finding like the others."""
     checks: list[Callable[[Places], Iterator[Finding]]] = [
-        _python, _ipykernel, _directories, _executor, _namespaces, _memory_limits, _gpus,
+        _python, _ipykernel, _directories, _executor, _sockets, _namespaces, _memory_limits, _gpus,
     ]  # fmt: skip
     findings: list[Finding] = []
     for check in checks:
@@ -73,7 +75,7 @@ def _directories(places: Places) -> Iterator[Finding]:
         elif mode & 0o077:
             yield Finding("warn", what, f"{path} is open to others ({mode:o}): chmod 700 {path}")
         else:
-            yield Finding("ok", what, str(path))
+            yield Finding("ok", what, f"{path} (mode {mode:o})")
     existing = next(path for path in (places.data, *places.data.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     low = free < _LOW_SPACE_BYTES
@@ -87,6 +89,28 @@ def _executor(places: Places) -> Iterator[Finding]:
         yield Finding("ok", "executor", f"process {holder.get('pid')} at {holder.get('address')}")
     else:
         yield Finding("ok", "executor", "none runs; the first %%gpu cell starts one")
+
+
+def _sockets(places: Places) -> Iterator[Finding]:
+    for what, path in (("socket", places.executor_socket), ("keeper", places.keeper_socket)):
+        if not path.exists():
+            yield Finding("ok", what, f"{path} is made by the first start")
+        elif path.lstat().st_mode & 0o077:
+            yield Finding("fail", what, f"others can connect to {path}: chmod 600 {path}")
+        elif _answers(path):
+            yield Finding("ok", what, f"answers at {path}")
+        else:
+            yield Finding("ok", what, f"{path} was left behind by a killed process; the next start replaces it")
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_ANSWER_S)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 def _namespaces(_: Places) -> Iterator[Finding]:

@@ -110,6 +110,10 @@ class Driver:
         """Why the store takes nothing at present; new runs are refused with it."""
         return self._trouble
 
+    def unsaved(self, key: str) -> Noun | None:
+        """A noun's newest state while the store does not have it: being saved just now, or refused for the moment."""
+        return self._unsaved.get(key)
+
     def post(self, event: events.Event) -> None:
         """Have the event handled soon."""
         self._inbox.append((event, None))
@@ -266,8 +270,8 @@ class Driver:
         match action:
             case actions.StartWorker(session=session):
                 self.post(events.SessionStopRequested(session, reason, 0.0))
-            case actions.Dispatch(run=run) | actions.Resume(run=run):
-                self.post(events.RunStopRequested(run, reason, 0.0))
+            case actions.Dispatch(run=run):
+                self.post(events.RunRefused(run, reason))
 
     def _set_timer(self) -> None:
         if self._timer is not None:

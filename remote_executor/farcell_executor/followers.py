@@ -119,11 +119,11 @@ class Connection:
     async def _do(self, message: api.FromClient) -> None:
         match message:
             case api.Submit(request):
-                self._follow(await self._runs.submit(self._who, request), 0)
+                await self._follow(await self._runs.submit(self._who, request), 0)
             case api.Follow(run, after):
                 found = await self._runs.get(self._who, run)
                 await self._views.recall([found])
-                self._follow(found, max(after, 0))
+                await self._follow(found, max(after, 0))
             case api.Unfollow(run):
                 self._unfollow(run)
             case api.Interrupt(run):
@@ -131,14 +131,16 @@ class Connection:
             case api.Cancel(run, grace_s):
                 await self._runs.cancel(self._who, run, grace_s)
 
-    def _follow(self, run: Run, after: int) -> None:
+    async def _follow(self, run: Run, after: int) -> None:
         self._unfollow(run.id)
-        self._runs.settle_log(run)
         followed = _Followed(run, self._mark)
         followed.cursor = followed.resources.enter_context(self._logs.watch(run.id, after, followed.wake))
         self._followers.add(followed)
         self._followed[run.id] = followed
-        followed.refresh()
+        # It may have ended between being found and being listened to.
+        newest = await self._runs.newest(run)
+        self._runs.settle_log(newest)
+        followed.take(newest)
 
     def _unfollow(self, run: RunId) -> None:
         self._due.pop(run, None)
@@ -191,8 +193,9 @@ class _Followed:
         self._mark = mark
 
     def take(self, run: Run) -> None:
-        """The run's newest state."""
-        self.run = run
+        """The run's newest state; nothing is newer than its end."""
+        if self.run.state is not RunState.ENDED:
+            self.run = run
         self.refresh()
 
     def refresh(self) -> None:

@@ -50,7 +50,7 @@ class Runs:
             await self._wait_for_a_node()
             self._driver.machine.check_request(who.user, request)
             await self._driver.feed(events.RunSubmitted(who.user, request))
-            known = self._driver.machine.run(request.run) or await self._store.run(request.run)
+            known = await self._find(request.run)
         if known is None:
             raise NotFound(f"run {request.run} ended, and its row is not in the store", run=request.run)
         who.must_own(known.owner, f"run {known.id}")
@@ -63,7 +63,7 @@ class Runs:
             NotFound: there is none of this id.
             Forbidden: it is another user's.
         """
-        found = self._driver.machine.run(run) or (await self._store.run(run) if is_id(run, "r") else None)
+        found = await self._find(run) if is_id(run, "r") else None
         if found is None:
             raise NotFound(f"there is no run {run}", run=run)
         who.must_own(found.owner, f"run {run}")
@@ -72,9 +72,13 @@ class Runs:
     async def all(self, who: Identity, limit: int) -> list[Run]:
         """The newest `limit` runs, oldest first: the asker's, or everybody's for an admin."""
         runs = await self._store.runs(None if who.admin else who.user, limit=limit)
-        runs = [self._driver.machine.run(run.id) or run for run in runs]
+        runs = [self._at_hand(run.id) or run for run in runs]
         await self._views.recall(runs)
         return runs
+
+    async def newest(self, run: Run) -> Run:
+        """The run as it is now. Whoever begins to listen for changes asks afterwards what was missed before."""
+        return run if run.state is RunState.ENDED else await self._find(run.id) or run
 
     async def interrupt(self, who: Identity, run: RunId) -> None:
         """SIGINT for its code; nothing if it has ended."""
@@ -115,8 +119,16 @@ class Runs:
                     return
                 await more.wait()
 
+    def _at_hand(self, run: RunId) -> Run | None:
+        """A living run, or one that ended and is being stored just now."""
+        unsaved = self._driver.unsaved(run)
+        return self._driver.machine.run(run) or (unsaved if isinstance(unsaved, Run) else None)
+
+    async def _find(self, run: RunId) -> Run | None:
+        return self._at_hand(run) or await self._store.run(run)
+
     async def _known(self, run: RunId) -> Run | None:
-        living = self._driver.machine.run(run)
+        living = self._at_hand(run)
         # An ended run has its `End` at least, and a run with output is no new one, however old it is.
         if living is not None or not self._logs.log(run).last:
             return living

@@ -24,7 +24,9 @@ class Sessions:
             NotFound: there is none of this id.
             Forbidden: it is another user's.
         """
-        found = self._driver.machine.sessions.get(session) or await self._store.session(session)
+        unsaved = self._driver.unsaved(session)
+        found = self._driver.machine.sessions.get(session) or (unsaved if isinstance(unsaved, Session) else None)
+        found = found or await self._store.session(session)
         if found is None:
             raise NotFound(f"there is no session {session}", session=session)
         who.must_own(found.owner, f"session {session}")

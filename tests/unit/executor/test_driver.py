@@ -1,0 +1,121 @@
+"""The driver: what it stores before it acts, and what it does when storing or acting fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+
+from farcell_executor.app import checkpoint_for
+from farcell_executor.driver import CHECKPOINTS
+from farcell_executor.store.base import Noun, StoreError
+from farcell_executor.store.memory import MemoryStore
+from farcell_protocol.errors import BadRequest, DiskFull, FarcellError
+from farcell_protocol.messages import api, keeping, link
+from tests.fakes.far_node import FarLink, FarNode, play
+from tests.unit.executor.service import Service, request, serving, settings_for
+
+
+class FailingStore(MemoryStore):
+    """Takes nothing while it is `full`."""
+
+    full = False
+
+    async def save(self, nouns: Iterable[Noun]) -> None:
+        if self.full:
+            raise StoreError("database or disk is full")
+        await super().save(nouns)
+
+
+@pytest.fixture
+def store() -> FailingStore:
+    return FailingStore()
+
+
+@pytest.fixture
+async def service(tmp_path: Path, node: FarNode, store: FailingStore) -> AsyncIterator[Service]:
+    async with serving(settings_for(tmp_path), store=store) as made:
+        await made.join(node)
+        yield made
+
+
+async def test_everything_is_stored_before_anything_is_done(service: Service, node: FarNode, store: FailingStore):
+    passed: list[str] = []
+    service.executor.driver.checkpoint = passed.append
+    asked = request(play("hi\n"))
+    async with service.stream() as client:
+        await client.say(api.Submit(asked))
+        await client.until_ended(asked.run)
+    once = list(dict.fromkeys(passed))
+    assert once.index("after-save") < once.index("before-start-worker") < once.index("before-dispatch")
+    assert once.index("after-log-append") < once.index("before-ack") < once.index("after-ack")
+    assert once.index("after-log-append") < once.index("before-end-saved") < once.index("after-end-saved")
+    assert set(once) == set(CHECKPOINTS), "every checkpoint is on the way of an ordinary cell"
+    stored = await store.run(asked.run)
+    assert stored is not None
+    assert stored.state.value == "ended"
+
+
+def test_an_unknown_checkpoint_is_refused_with_those_that_exist():
+    with pytest.raises(BadRequest, match="before-save"):
+        checkpoint_for("nowhere")
+
+
+async def test_what_the_store_refused_is_stored_later_and_no_new_run_is_taken_meanwhile(
+    service: Service, node: FarNode, store: FailingStore
+):
+    asked = request(play(hold=True))
+    await service.ask("POST", "/runs", api.RunView, asked)
+    await service.until(lambda: asked.run in node.runs)
+    store.full = True
+    node.end(asked.run)
+    async with service.stream() as client:
+        await client.say(api.Follow(asked.run))
+        assert (await client.until_ended(asked.run)).views[-1].outcome == "ok"
+    with pytest.raises(DiskFull, match="disk is full"):
+        await service.ask("POST", "/runs", api.RunView, request())
+    before = await store.run(asked.run)
+    assert before is not None
+    assert before.state.value == "running"
+    store.full = False
+    service.tick()
+    await service.executor.driver.settle()
+    after = await store.run(asked.run)
+    assert after is not None
+    assert after.state.value == "ended"
+    await service.ask("POST", "/runs", api.RunView, request())
+
+
+async def test_an_action_that_fails_ends_its_run_with_the_reason_and_the_loop_goes_on(
+    service: Service, node: FarNode, monkeypatch: pytest.MonkeyPatch
+):
+    sent = FarLink.send
+
+    async def refusing(self: FarLink, message: link.ToAgent) -> None:
+        if isinstance(message, keeping.Execute) and message.run == broken.run:
+            raise FarcellError("this one cannot be sent")
+        await sent(self, message)
+
+    broken, fine = request(), request(play("fine\n"), session="other")
+    monkeypatch.setattr(FarLink, "send", refusing)
+    async with service.stream() as client:
+        await client.say(api.Submit(broken))
+        heard = await client.until_ended(broken.run)
+        await client.say(api.Submit(fine))
+        assert (await client.until_ended(fine.run)).text == "fine\n"
+    assert heard.views[-1].reason is not None
+    assert "cannot be sent" in heard.views[-1].reason.message
+
+
+async def test_a_time_limit_is_kept_without_anybody_asking(service: Service, node: FarNode):
+    asked = request(play(hold=True), timeout_s=0.05)
+    async with service.stream() as client:
+        await client.say(api.Submit(asked))
+        await client.until_state(asked.run, "running")
+        async with asyncio.timeout(5):
+            await service.executor.bulletin.until(
+                lambda: service.executor.driver.machine.runs[asked.run].stop_reason is not None
+            )
+        assert node.runs[asked.run].interrupts == 1
+        node.end(asked.run, "error")
+        assert (await client.until_ended(asked.run)).views[-1].outcome == "timed-out"

@@ -1,0 +1,189 @@
+"""The executor as a process: the daemon and the commands, on a data directory of their own."""
+
+import json
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from farcell_executor.lock import data_lock, lock_holder
+from farcell_protocol.errors import DataDirectoryInUse
+from farcell_protocol.places import Places, places
+
+READY_S = 20.0
+
+
+@dataclass
+class Home:
+    """A data directory and the processes that were started on it."""
+
+    where: Places
+    started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FARCELL_", "XDG_"))}
+        return kept | {"FARCELL_DATA": str(self.where.data)}
+
+    def daemon(self, *arguments: str, inherited: tuple[int, ...] = ()) -> "subprocess.Popen[bytes]":
+        """Start the daemon and wait until it is ready or has left."""
+        ready, said = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "farcell_executor", "--embedded", "--ready-fd", str(said), *arguments],
+            env=self.environment(),
+            pass_fds=(said, *inherited),
+        )
+        os.close(said)
+        self.started.append(process)
+        assert select.select([ready], [], [], READY_S)[0], self.where.executor_log.read_text()
+        os.read(ready, 1)
+        os.close(ready)
+        return process
+
+    def farcell(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "farcell_executor.cli", *arguments]
+        return subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(places(tmp_path / "data", {}, os.getuid()))
+    yield made
+    made.farcell("stop")
+    for process in made.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+def test_the_daemon_is_a_session_of_its_own_without_inherited_descriptors(home: Home, tmp_path: Path):
+    with (tmp_path / "theirs").open("w") as theirs:
+        daemon = home.daemon(inherited=(theirs.fileno(),))
+        links = [os.readlink(f"/proc/{daemon.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon.pid}/fd")]
+    assert str(tmp_path / "theirs") not in links
+    assert os.getsid(daemon.pid) == daemon.pid
+    assert os.readlink(f"/proc/{daemon.pid}/fd/2") == str(home.where.executor_log)
+    for private in (home.where.data, home.where.runtime):
+        assert stat.S_IMODE(private.stat().st_mode) == 0o700
+    for private in (home.where.executor_socket, home.where.token_file, home.where.executor_log, home.where.store):
+        assert stat.S_IMODE(private.stat().st_mode) & 0o077 == 0, private
+    assert json.loads(home.where.executor_lock.read_text()) == {
+        "pid": daemon.pid,
+        "address": f"unix://{home.where.executor_socket}",
+        "version": lock_holder(home.where)["version"],
+    }
+
+
+def test_a_second_executor_refuses_and_names_the_first(home: Home):
+    first = home.daemon()
+    second = home.daemon()
+    assert second.wait(10) == 75
+    assert str(first.pid) in home.where.executor_log.read_text()
+    by_hand = home.farcell("up", "--port", "0")
+    assert by_hand.returncode == 75
+    assert f"process {first.pid} at unix://{home.where.executor_socket}" in by_hand.stderr
+    with pytest.raises(DataDirectoryInUse) as refused, data_lock(home.where):
+        pass
+    assert refused.value.fields["pid"] == first.pid
+    assert home.farcell("status").returncode == 0
+
+
+def test_a_killed_executor_leaves_nothing_that_stops_the_next(home: Home):
+    first = home.daemon()
+    first.kill()
+    first.wait(10)
+    assert home.where.executor_socket.exists()
+    assert lock_holder(home.where) == {}
+    token = home.where.token_file.read_text()
+    home.daemon()
+    assert home.where.token_file.read_text() == token
+    assert home.farcell("status").returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_leaves_politely_when_told_by_a_signal(home: Home, number: signal.Signals):
+    daemon = home.daemon()
+    os.kill(daemon.pid, signal.SIGHUP)
+    os.kill(daemon.pid, number)
+    assert daemon.wait(10) == 0
+    assert not home.where.executor_socket.exists()
+
+
+def test_it_leaves_after_its_idle_time(home: Home):
+    daemon = home.daemon("--idle-exit-s", "0.2")
+    assert daemon.wait(10) == 0
+    assert not home.where.executor_socket.exists()
+
+
+def test_it_is_killed_where_a_test_wants_it(home: Home, monkeypatch: pytest.MonkeyPatch):
+    process = subprocess.run(
+        [sys.executable, "-m", "farcell_executor", "--embedded"],
+        env=home.environment() | {"FARCELL_FAULT_AT": "nowhere"},
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert "FARCELL_FAULT_AT='nowhere' is none of before-save" in home.where.executor_log.read_text()
+
+
+def test_the_commands_say_what_to_type_when_nothing_runs(home: Home):
+    for command in (["status"], ["logs", "r-000000000000"], ["cancel", "r-000000000000"], ["token", "list"]):
+        answer = home.farcell(*command)
+        assert answer.returncode == 1
+        assert "`farcell up` starts one" in answer.stderr
+        assert "executor-unreachable" in answer.stderr
+
+
+def test_tokens_are_made_listed_and_revoked(home: Home):
+    home.daemon()
+    made = home.farcell("token", "create", "--user", "bob", "--quiet").stdout.strip()
+    token = made.partition(".")[0]
+    assert "bob" in home.farcell("token", "list").stdout
+    assert made not in home.farcell("token", "list").stdout
+    assert token in home.farcell("token", "revoke", token).stdout
+    assert "revoked" in home.farcell("token", "list").stdout
+    assert "not-found" in home.farcell("token", "revoke", "t-000000000000").stderr
+    assert "bad-request" in home.farcell("token", "create", "--user", "bob", "--scope", "king").stderr
+
+
+def test_up_serves_loopback_and_the_socket_and_nothing_wider(home: Home):
+    refused = home.farcell("up", "--host", "0.0.0.0")
+    assert refused.returncode == 1
+    assert "loopback" in refused.stderr
+    command = [sys.executable, "-m", "farcell_executor.cli", "up", "--port", "0", "--simulate", "H100:2"]
+    process = subprocess.Popen(command, env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    home.started.append(process)
+    assert process.stdout is not None
+    first, second = process.stdout.readline().decode(), process.stdout.readline().decode()
+    assert "http://127.0.0.1:" in first
+    assert str(home.where.token_file) in second
+    assert home.where.executor_socket.exists()
+    deadline = time.monotonic() + 10
+    while "H100 (simulated)" not in home.farcell("status").stdout:
+        assert time.monotonic() < deadline
+    assert home.farcell("stop").returncode == 0
+    assert process.wait(10) == 0
+
+
+def test_doctor_finds_nothing_wrong_here_and_says_what_to_do_where_it_does(home: Home):
+    well = home.farcell("doctor")
+    assert well.returncode == 0, well.stdout
+    for subject in ("Python", "ipykernel", "disk", "executor", "socket", "keeper", "isolation", "GPU"):
+        assert subject in well.stdout
+    home.where.data.mkdir(mode=0o755)
+    home.where.data.chmod(0o755)
+    assert f"chmod 700 {home.where.data}" in home.farcell("doctor").stdout
+
+
+def test_importing_the_command_costs_no_web_server():
+    code = "import farcell_executor.cli, farcell_executor.__main__, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"litestar", "uvicorn", "sqlalchemy", "websockets", "rich.table"} & set(loaded)
