@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from farcell.client import Client
-from farcell.config import target
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
+
+from farcell.client import Client
+from farcell.config import target
 
 DEADLINE_S = 120.0
 Message = dict[str, Any]

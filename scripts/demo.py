@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from farcell.client import Client
-from farcell.config import target
 from nbclient import NotebookClient
 
+from farcell.client import Client
+from farcell.config import target
 from farcell_protocol.messages.api import RunView
 
 NOTEBOOK = Path(__file__).parent.parent / "examples" / "notebooks" / "quickstart.ipynb"
