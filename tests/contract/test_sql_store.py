@@ -49,6 +49,17 @@ async def test_a_file_that_others_could_read_is_made_private(tmp_path: Path):
     assert modes(tmp_path) == {"store.sqlite": 0o600}
 
 
+async def test_any_folder_name_will_do(tmp_path: Path, nouns):
+    folder = tmp_path / "a b?mode=ro&x#%41"
+    folder.mkdir()
+    store = SqlStore(folder / "store.sqlite")
+    await store.open()
+    await store.save([nouns.run()])
+    await store.flush()
+    await store.close()
+    assert list(modes(folder)) == ["store.sqlite"]
+
+
 async def test_closing_leaves_one_file(store: SqlStore, tmp_path: Path, nouns):
     await store.save([nouns.run()])
     await store.flush()

@@ -14,29 +14,24 @@ Three threads: saves, reads, and what waits for the disk (flushes and checkpoint
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Engine, Select, Table, bindparam, create_engine, event, select
+from sqlalchemy import ClauseElement, Connection, Select, Table, bindparam, select
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from farcell_executor.model import Node, NodeState, Run, RunState, Session, SessionState, Token, Worker, WorkerState
 from farcell_executor.store import schema
 from farcell_executor.store.base import Noun, StoreError
+from farcell_executor.store.lanes import Lane, checkpoint, make_engine
 from farcell_executor.store.rows import TABLES, Kept, from_row, to_row
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.ids import RunId, SessionId, TokenId
 
-_BUSY_MS = 5000
 _CHECKPOINT_BYTES = 4 * 2**20  # of WAL: SQLite's own default, 1000 pages
 _CHECK_EVERY = 256  # saves, between two looks at the WAL's size
 
-_Result = TypeVar("_Result")
 _Noun = TypeVar("_Noun", Run, Session, Worker, Node, Token)
 
 
@@ -61,44 +56,6 @@ _KEEP_PAYLOAD = _compiled(sqlite.insert(schema.payloads).prefix_with("OR REPLACE
 _DROP_PAYLOAD = _compiled(schema.payloads.delete().where(schema.payloads.c.run == bindparam("run")))
 
 
-class _Lane:
-    """One thread with a connection of its own."""
-
-    def __init__(self, engine: Engine, name: str, path: Path) -> None:
-        self._threads = ThreadPoolExecutor(1, f"farcell-store-{name}")
-        self._engine = engine
-        self._path = path
-        self.connection: Connection | None = None
-
-    async def do(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Run `work` in the thread.
-
-        Raises:
-            StoreError: for whatever the database says.
-        """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, work)
-
-    def _work(self, work: Callable[[Connection], _Result]) -> _Result:
-        try:
-            if self.connection is None:
-                self.connection = self._engine.connect()
-            return work(self.connection)
-        except (SQLAlchemyError, OverflowError) as err:  # SQLite's integers have 64 bits
-            cause = getattr(err, "orig", None) or err
-            raise StoreError(f"{self._path}: {cause}", path=str(self._path)) from err
-
-    async def close(self) -> None:
-        """Finish what was begun, then close the connection."""
-        with suppress(RuntimeError):  # closed before
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._close)
-        self._threads.shutdown(wait=False)
-
-    def _close(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
-
-
 class SqlStore:
     """All nouns in one SQLite file, which nobody but its owner can read."""
 
@@ -107,12 +64,10 @@ class SqlStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
-        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"check_same_thread": False})
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
-        self._writer = _Lane(engine, "writer", path)
-        self._reader = _Lane(engine.execution_options(reading=True), "reader", path)
-        self._disk = _Lane(engine.execution_options(reading=True), "disk", path)
+        engine = make_engine(path)
+        self._writer = Lane(engine, "writer", path)
+        self._reader = Lane(engine.execution_options(reading=True), "reader", path)
+        self._disk = Lane(engine.execution_options(reading=True), "disk", path)
         self._payloads: dict[RunId, bytes] = {}  # of which runs the payload is stored already
         self._wal_fd: int | None = None
         self._next_flush: asyncio.Task[None] | None = None
@@ -199,7 +154,7 @@ class SqlStore:
         """Checkpoint beside the writer rather than in one of its commits, which would wait for two fsyncs."""
         try:
             if self._wal.stat().st_size >= _CHECKPOINT_BYTES:
-                await self._disk.do(_checkpoint)
+                await self._disk.do(checkpoint)
         except (OSError, FarcellError):
             pass  # tried again later; the WAL only grows meanwhile
         finally:
@@ -283,32 +238,6 @@ def _newest(query: Select[Any], table: Table, owner: str | None, limit: int) -> 
 def _write_one(connection: Connection, noun: Kept) -> None:
     with connection.begin():
         connection.exec_driver_sql(_UPSERTS[type(noun)], to_row(noun))
-
-
-def _checkpoint(connection: Connection) -> None:
-    # Not through SQLAlchemy, which would begin a transaction first: inside one nothing can be checkpointed.
-    raw = connection.connection.driver_connection
-    assert raw is not None
-    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-def _prepare(dbapi_connection: Any, _record: object) -> None:
-    # The sqlite3 module would begin transactions by itself, and not the immediate ones we want.
-    dbapi_connection.isolation_level = None
-    for pragma in (
-        f"busy_timeout={_BUSY_MS}",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "wal_autocheckpoint=0",
-        "foreign_keys=ON",
-    ):
-        dbapi_connection.execute(f"PRAGMA {pragma}").fetchall()
-
-
-def _begin(connection: Connection) -> None:
-    # A deferred transaction that turns into a writing one can fail half-way with "database is locked".
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _sync_directory(directory: Path) -> None:
