@@ -28,8 +28,8 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from farcell_agent.keeper import private_directory, start_keeper
-    from farcell_executor.daemon import become_daemon, run_executor
+    from farcell_agent.keeper import dismiss_keeper, private_directory, start_keeper
+    from farcell_executor.daemon import KeeperControl, become_daemon, run_executor
 
     settings = settings_from(
         os.environ,
@@ -51,7 +51,8 @@ def _run(options: argparse.Namespace) -> None:
             os.write(options.ready_fd, b"\n")
             os.close(options.ready_fd)
 
-    run_executor(settings, lambda: start_keeper(places, settings.interpreter), ready)
+    keeper = KeeperControl(lambda: start_keeper(places, settings.interpreter), lambda: dismiss_keeper(places))
+    run_executor(settings, keeper, ready)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -45,8 +45,8 @@ def up(
     import logging
     from dataclasses import replace
 
-    from farcell_agent.keeper import private_directory, start_keeper
-    from farcell_executor.daemon import run_executor
+    from farcell_agent.keeper import dismiss_keeper, private_directory, start_keeper
+    from farcell_executor.daemon import KeeperControl, run_executor
     from farcell_executor.settings import settings_from
 
     settings = settings_from(
@@ -65,7 +65,9 @@ def up(
     def ready(address: str) -> None:
         print(f"The executor listens at {address}\nAn admin's token is in {settings.places.token_file}", flush=True)
 
-    run_executor(settings, lambda: start_keeper(settings.places, settings.interpreter), ready)
+    where = settings.places
+    keeper = KeeperControl(lambda: start_keeper(where, settings.interpreter), lambda: dismiss_keeper(where))
+    run_executor(settings, keeper, ready)
 
 
 @app.command()

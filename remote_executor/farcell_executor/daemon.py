@@ -9,7 +9,8 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 from farcell_executor.lock import data_lock
 from farcell_executor.settings import Settings, program_version
@@ -19,7 +20,16 @@ from farcell_protocol.errors import Unavailable
 log = logging.getLogger("farcell_executor")
 
 
-def run_executor(settings: Settings, start_keeper: Callable[[], None], on_ready: Callable[[str], None]) -> None:
+@dataclass(frozen=True)
+class KeeperControl:
+    """The agent's ways with the keeper, handed in: nothing below the composition root knows agents."""
+
+    start: Callable[[], object]
+    dismiss: Callable[[], object]
+    """Have one leave that nobody needs."""
+
+
+def run_executor(settings: Settings, keeper: KeeperControl, on_ready: Callable[[str], None]) -> None:
     """Hold the data directory, listen, start the keeper, import the rest, serve until told to leave.
 
     `on_ready` is told the address. Both directories must exist.
@@ -29,19 +39,20 @@ def run_executor(settings: Settings, start_keeper: Callable[[], None], on_ready:
         Unavailable: the port is taken.
     """
     places = settings.places
-    with data_lock(places) as lock:
-        sockets = [listen_unix(places.executor_socket)]
+    with ExitStack() as stack:
+        lock = stack.enter_context(data_lock(places))
+        sockets = [stack.enter_context(listen_unix(places.executor_socket))]
+        stack.callback(places.executor_socket.unlink, missing_ok=True)
         if settings.port is not None:
-            sockets.append(listen_tcp(settings.host, settings.port))
+            sockets.append(stack.enter_context(listen_tcp(settings.host, settings.port)))
         address = address_of(sockets[-1])
         lock.write(address=address, version=program_version())
+        _start(keeper)
         try:
-            _keep(start_keeper)
             _serve(settings, sockets, lambda: on_ready(address))
-        finally:
-            for one in sockets:
-                one.close()
-            places.executor_socket.unlink(missing_ok=True)
+        except BaseException:
+            keeper.dismiss()
+            raise
 
 
 def become_daemon(log_file: int, ready_fd: int | None) -> None:
@@ -61,9 +72,9 @@ def become_daemon(log_file: int, ready_fd: int | None) -> None:
     os.chdir("/")
 
 
-def _keep(start_keeper: Callable[[], None]) -> None:
+def _start(keeper: KeeperControl) -> None:
     try:
-        start_keeper()
+        keeper.start()
     except Unavailable as err:
         # The agent tries again; an executor without a keeper can still show runs and serve other nodes.
         log.error("%s", err)

@@ -1,5 +1,6 @@
 """The executor as a process: the daemon and the commands, on a data directory of their own."""
 
+import fcntl
 import json
 import os
 import select
@@ -50,6 +51,15 @@ class Home:
     def farcell(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "farcell_executor.cli", *arguments]
         return subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=30, check=False)
+
+
+def lock_is_held(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 @pytest.fixture
@@ -122,7 +132,7 @@ def test_it_leaves_after_its_idle_time(home: Home):
     assert not home.where.executor_socket.exists()
 
 
-def test_it_is_killed_where_a_test_wants_it(home: Home, monkeypatch: pytest.MonkeyPatch):
+def test_a_start_that_fails_leaves_nothing_behind(home: Home):
     process = subprocess.run(
         [sys.executable, "-m", "farcell_executor", "--embedded"],
         env=home.environment() | {"FARCELL_FAULT_AT": "nowhere"},
@@ -132,6 +142,10 @@ def test_it_is_killed_where_a_test_wants_it(home: Home, monkeypatch: pytest.Monk
     )
     assert process.returncode == 1
     assert "FARCELL_FAULT_AT='nowhere' is none of before-save" in home.where.executor_log.read_text()
+    assert not home.where.executor_socket.exists()
+    deadline = time.monotonic() + 10
+    while lock_is_held(home.where.keeper_lock):
+        assert time.monotonic() < deadline, "the keeper stays without an executor"
 
 
 def test_the_commands_say_what_to_type_when_nothing_runs(home: Home):
