@@ -72,7 +72,7 @@ class Search:
                 raise ExecutorUnreachable("the client was closed while the embedded executor was being started")
             if time.monotonic() > self._deadline:
                 raise ExecutorUnreachable(
-                    f"waited {self._deadline_s:.0f} s for {waiting_for}; the log is {self.places.executor_log}",
+                    f"waited {self._deadline_s:g} s for {waiting_for}; the log is {self.places.executor_log}",
                     log=str(self.places.executor_log),
                 )
             pause(_LOOK_AGAIN_S)

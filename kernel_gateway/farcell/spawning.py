@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from farcell_protocol.errors import ExecutorUnreachable
 from farcell_protocol.places import Places
 
 _TAIL_BYTES = 2048
+_GOING_S = 2.0
 # Ours alone: the daemon serves every notebook, and its workers must not take this kernel for a parent.
 _NOT_INHERITED = ("JPY_", "FARCELL_URL", "FARCELL_TOKEN", "FARCELL_NOTEBOOK")
 
@@ -42,13 +43,20 @@ class Daemon:
 
     def failure(self) -> ExecutorUnreachable:
         """Why it does not answer, with the end of what it wrote."""
-        code = self._process.poll()
+        code = self._exit_code()
         how = "does not answer" if code is None else f"ended with {_exit_text(code)} as it started"
         return ExecutorUnreachable(
             f"the embedded executor {how}; from {self._places.executor_log}:\n{self._last_words()}",
             exit_code=code,
             log=str(self._places.executor_log),
         )
+
+    def _exit_code(self) -> int | None:
+        if self.has_settled() and not os.read(self._ready, 1):
+            # The pipe ended, so it is going; that is seen a moment before its status can be had.
+            with suppress(subprocess.TimeoutExpired):
+                return self._process.wait(_GOING_S)
+        return self._process.poll()
 
     def _last_words(self) -> str:
         with self._places.executor_log.open("rb") as log:

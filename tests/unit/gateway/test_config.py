@@ -1,0 +1,116 @@
+"""Where settings come from."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from farcell import config
+from farcell.config import Target, check_url, is_loopback, target
+from farcell.stream import LONGEST_WAIT_S, Backoff
+from farcell.versions import is_older
+from farcell_protocol.errors import BadRequest
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen() -> Iterator[None]:
+    config.connect(None)
+    yield
+    config.connect(None)
+
+
+def test_what_was_connected_to_comes_before_the_environment_and_that_before_the_embedded_one() -> None:
+    environ = {"HOME": "/home/u", "FARCELL_URL": "http://10.0.0.1:8765/", "FARCELL_TOKEN": "t"}
+    assert target({"HOME": "/home/u"}).embedded
+    assert target(environ) == Target("http://10.0.0.1:8765", "t", embedded=False)
+    config.connect("https://farcell.example.org", "other")
+    assert target(environ) == Target("https://farcell.example.org", "other", embedded=False)
+    config.connect(None)
+    assert target(environ).token == "t"
+
+
+def test_the_embedded_executors_socket_lies_where_its_data_directory_says() -> None:
+    made = target({"HOME": "/home/u", "FARCELL_DATA": "/data"})
+    assert made == Target("unix:///data/run/executor.sock", None, embedded=True)
+    assert made.socket_path == "/data/run/executor.sock"
+
+
+def test_a_token_is_never_shown() -> None:
+    assert "secret" not in repr(Target("http://h", "secret", embedded=False))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8765", "https://h", "https://h/farcell", "unix:///run/e.sock"])
+def test_addresses_that_can_be_read(url: str) -> None:
+    assert check_url(f" {url}/ ") == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "host:8765",
+        "ftp://h",
+        "http://",
+        "http://h:port",
+        "http://h:99999",
+        "unix://",
+        "http://u:p@h",
+        "http://h/?q=1",
+    ],
+)
+def test_addresses_that_cannot_be_read_are_refused_with_an_example(url: str) -> None:
+    with pytest.raises(BadRequest, match=r"write http://127\.0\.0\.1:8765"):
+        check_url(url)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("localhost", True), ("127.0.0.9", True), ("::1", True), ("10.0.0.1", False)]
+)
+def test_the_loopback_is_known_by_its_addresses(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("version", "than", "expected"),
+    [
+        ("0.1.0", "0.1", False),
+        ("0.1", "0.1.1", True),
+        ("0.9", "0.10", True),
+        ("0.2.0.dev3", "0.2.0", True),
+        ("0.2.0rc1", "0.2.0", True),
+        ("0.2.0", "0.2.0.dev3", False),
+        ("0.2.0+local", "0.2.0", False),
+        ("0.2.0.post1", "0.2.0", False),
+        ("strange", "0.1", False),
+    ],
+)
+def test_which_version_is_older(version: str, than: str, expected: bool) -> None:
+    assert is_older(version, than) is expected
+
+
+def test_the_first_retry_is_at_once_and_the_waits_grow_up_to_a_limit() -> None:
+    backoff = Backoff(chance=lambda: 1.0)
+    waits = [backoff.next_s() for _ in range(2000)]
+    assert waits[:4] == [0.0, 0.05, 0.1, 0.2]
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_WAIT_S
+    backoff.reset()
+    assert backoff.next_s() == 0.0
+
+
+def test_two_clients_do_not_wait_alike() -> None:
+    hasty, patient = Backoff(chance=lambda: 0.0), Backoff(chance=lambda: 1.0)
+    assert [hasty.next_s(), hasty.next_s()] != [patient.next_s(), patient.next_s()]
+
+
+def test_importing_farcell_brings_in_nothing_heavy() -> None:
+    code = (
+        "import sys, ipykernel.ipkernel; before = set(sys.modules); import farcell, farcell.client;"
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert not {"websockets", "litestar", "uvicorn", "httpx", "rich", "typer", "sqlalchemy", "cloudpickle"} & set(
+        said.stdout.split()
+    )
