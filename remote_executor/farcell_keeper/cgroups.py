@@ -146,6 +146,7 @@ def open_cgroups(pid: int, homes: Sequence[Home], say: Callable[[str], None] = j
     reasons = []
     for home in homes:
         path = home.path / f"farcell-{pid}"
+        _sweep(home.path)
         try:
             _prepare(path, home.names)
         except OSError as err:
@@ -156,6 +157,17 @@ def open_cgroups(pid: int, homes: Sequence[Home], say: Callable[[str], None] = j
         return Cgroups(path, home.names)
     say(f"no memory cgroup can be written ({'; '.join(reasons) or 'none is mounted'}): workers have no memory limits")
     return None
+
+
+def _sweep(home: Path) -> None:
+    """Remove empty cgroups of keepers that were killed, on whatever data directory. The kernel keeps any with a
+    process in it; those are ended only by the next keeper on that directory, which knows them for its own."""
+    for path in home.glob("farcell-*/"):
+        pid = path.name.removeprefix("farcell-")
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            for child in path.glob("*/"):
+                remove(child)
+            remove(path)
 
 
 def own_homes() -> list[Home]:

@@ -33,9 +33,12 @@ class Conversation:
         self._heard = heard
         self._ended = ended
         self._broken = broken
+        self._over = False
 
     def received(self, bodies: Sequence[bytes]) -> None:
         """Take in the records of one read. What came before something unreadable is still good."""
+        if self._over:
+            return
         outputs: list[Output] = []
         unreadable = ""
         for body in bodies:
@@ -57,7 +60,8 @@ class Conversation:
             self.no_message(unreadable)
 
     def no_message(self, what: str) -> None:
-        """The worker's connection carried bytes that mean nothing; no more can be read from it."""
+        """The worker's connection carried bytes that mean nothing; whatever follows is not listened to."""
+        self._over = True
         error = WorkerKilled(f"the worker was ended: its connection carried what is no message: {what}")
         self._broken(error.info())
 

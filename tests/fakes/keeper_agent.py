@@ -71,6 +71,7 @@ class Agent:
         self._decoder = msgspec.msgpack.Decoder(k.FromKeeper)
         self.runs: dict[RunId, Got] = runs if runs is not None else {}
         self.workers: dict[WorkerId, k.WorkerReport] = {}
+        self._were_ready: dict[WorkerId, k.WorkerReport] = {}
         self.refused: list[k.KeeperRefused] = []
         self.welcome: k.Welcome | None = None
         self.order: list[object] = []
@@ -109,6 +110,8 @@ class Agent:
                 self.workers |= {report.worker: report for report in message.workers}
             case k.WorkerChanged(report):
                 self.workers[report.worker] = report
+                if report.state == "ready":
+                    self._were_ready[report.worker] = report
                 self.order.append(report.state)
             case k.Frames(run, first, frames, end):
                 got = self.runs.setdefault(run, Got())
@@ -125,8 +128,9 @@ class Agent:
         return worker
 
     def ready(self, worker: WorkerId) -> k.WorkerReport:
-        self.until(lambda: worker in self.workers and self.workers[worker].state == "ready")
-        return self.workers[worker]
+        """What the keeper said when it became ready; it may have ended since."""
+        self.until(lambda: worker in self._were_ready)
+        return self._were_ready[worker]
 
     def exited(self, worker: WorkerId) -> k.Exit:
         self.until(lambda: worker in self.workers and self.workers[worker].exit is not None)

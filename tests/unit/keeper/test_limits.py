@@ -72,6 +72,21 @@ def test_cgroups_go_with_their_workers_and_with_the_keeper(
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures("writable_cgroup")
+def test_empty_cgroups_of_keepers_that_were_killed_are_swept_away() -> None:
+    home = own_homes()[0]
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left, living = home.path / f"farcell-{dead.pid}", home.path / f"farcell-{os.getppid()}"
+    (left / "w-1").mkdir(parents=True)
+    living.mkdir()
+    made = open_cgroups(os.getpid(), [home], lambda _text: None)
+    assert made is not None
+    made.close()
+    assert (left.exists(), living.exists()) == (False, True)
+    living.rmdir()
+
+
 @pytest.fixture
 def small_disk(places: Places) -> Iterator[Path]:
     """2 MiB for the spool."""
