@@ -57,6 +57,8 @@ class FastPath:
         capture = Capture(self._outbox)
         self._drain = capture.drain
         self._session.drain = self._drain_unbroken
+        for stream in self._streams:
+            stream.drain_with(self._drain_unbroken)
         self._kernel.io_loop = IOLoop.current()
         self._kernel.shell_channel_thread.parent_thread = threading.main_thread()
         os.register_at_fork(after_in_child=lambda: self._after_fork(capture))

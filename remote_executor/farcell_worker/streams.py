@@ -4,9 +4,14 @@ import codecs
 import io
 import os
 import sys
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from farcell_worker.outbox import Outbox, StreamName
+
+_PAUSE_S = 0.0005
+"""Less than any process takes to start, say something and end."""
 
 
 class FarStream(io.TextIOBase):
@@ -21,6 +26,8 @@ class FarStream(io.TextIOBase):
         self._fd = fd
         self._outbox = outbox
         self._put = outbox.write
+        self._drain: Callable[[], None] | None = None
+        self._written_at = 0.0
         self._forked = False
         self._line = ""
         self._binary = _BinaryStream(self)
@@ -46,8 +53,20 @@ class FarStream(io.TextIOBase):
             lines, newline, self._line = (self._line + text).rpartition("\n")
             self._write_descriptor(lines + newline)
         elif text:
+            self._let_children_go_first()
             self._put(self._name, text)
         return len(text)
+
+    def drain_with(self, drain: Callable[[], None]) -> None:
+        """`drain` brings in what was written to the captured descriptors before it is called."""
+        self._drain = drain
+
+    def _let_children_go_first(self) -> None:
+        """A child that wrote before this did so in a pause of this stream; a loop that prints has none, and no cost."""
+        now = monotonic()
+        if now - self._written_at > _PAUSE_S and self._drain is not None:
+            self._drain()
+        self._written_at = now
 
     def flush(self) -> None:
         """Send what waits, of both streams, in order."""

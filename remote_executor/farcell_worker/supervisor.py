@@ -35,6 +35,8 @@ def supervise(main: Callable[[], NoReturn], status_fd: int, oom_counter: str, *,
             main()
         close_all_but({status_fd})
         status = _wait_for(pid)
+        # The main process often sees the keeper's end first: then the signal would come in the midst of the killing.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except _EndNow:
         kill_descendants()
         os._exit(1)

@@ -3,13 +3,14 @@
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from farcell_protocol.frames import MAX_FRAME_BYTES
 from farcell_protocol.framing import pack
 from farcell_protocol.messages.cells import Cell
-from tests.unit.worker.standin import PYTHON, FarWorker
+from tests.unit.worker.standin import PYTHON, FarWorker, until
 
 
 def test_a_long_printing_loop_loses_nothing_and_stays_in_small_frames(worker: FarWorker) -> None:
@@ -57,18 +58,22 @@ def test_text_between_two_runs_goes_with_the_next(worker: FarWorker) -> None:
     assert worker.run("said.wait(); print('now')").text() == "in between\nnow\n"
 
 
-def test_a_thread_that_never_stops_printing_between_runs_does_not_fill_the_memory(worker: FarWorker) -> None:
+def test_a_thread_that_goes_on_printing_between_runs_does_not_fill_the_memory(
+    worker: FarWorker, tmp_path: Path
+) -> None:
+    said = tmp_path / "said"
     worker.run(
-        "import threading, asyncio\n"
-        "go, said = threading.Event(), threading.Event()\n"
+        "import threading, asyncio, pathlib\n"
+        "go = threading.Event()\n"
         "def say():\n"
         "  go.wait()\n"
         "  for i in range(300): print('x' * 9_999)\n"
-        "  said.set()\n"
+        f"  pathlib.Path({str(said)!r}).touch()\n"
         "threading.Thread(target=say).start()\n"
         "asyncio.get_event_loop().call_soon(go.set)"
     )
-    ran = worker.run("said.wait(); print('now')")
+    until(said.exists)
+    ran = worker.run("print('now')")
     assert len(ran.text()) < 1.2 * 2**20
     assert "characters written between the runs were dropped" in ran.text("stderr")
     assert ran.text().endswith("x\nnow\n")
