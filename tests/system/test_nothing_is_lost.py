@@ -119,6 +119,8 @@ def test_a_killed_agent_is_started_again_and_the_same_worker_goes_on(tmp_path: P
             continue_to_the_end(kernel, request, shown)
             assert host.agent_keeper_pid == keeper
             assert len(workers_that_ran(tmp_path)) == 1
+            # An agent that leaves lets its workers run on: the session has to be stopped first.
+            kernel.ok("%gpu stop --all")
 
 
 def test_a_killed_keeper_ends_its_runs_with_a_reason_and_the_next_cell_works(home: Installation, kernel: Notebook):
