@@ -175,8 +175,10 @@ def _start(search: Search, command: list[str] | None) -> Target:
 
 
 def _ask(places: Places, urls: Sequence[str | None]) -> Found | None:
-    """Who answers at the first of these addresses where anybody does."""
+    """Who answers at the first of these addresses where anybody does; an executor listens before its token exists."""
     for url in filter(None, urls):
+        if not os.path.lexists(places.token_file):
+            return None
         target = Target(url, read_token(places), True)
         try:
             return Found(target, rest.call(target, "GET", "/status", ExecutorView, timeout_s=_ASK_S))
@@ -226,7 +228,8 @@ def _lock_text(places: Places) -> dict[str, object]:
 
 def _holder(places: Places) -> str:
     pid = _lock_text(places).get("pid")
-    return f"the executor with pid {pid}, which holds {places.data}," if pid else f"the executor on {places.data}"
+    who = f"the executor with pid {pid}, which holds {places.data}," if pid else f"the executor on {places.data}"
+    return who if os.path.lexists(places.token_file) else f"{who} (there is no {places.token_file})"
 
 
 @contextmanager

@@ -222,6 +222,30 @@ def test_one_with_its_socket_elsewhere_is_found_by_its_lock(home: Home) -> None:
         assert len(home.pids) == 1
 
 
+def test_an_executor_that_listens_but_has_not_written_its_token_yet_is_waited_for(home: Home, tmp_path: Path) -> None:
+    home.start()
+    home.places.token_file.rename(tmp_path / "not yet")
+    looks = 0
+
+    def write_the_token_at_the_second_look() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            (tmp_path / "not yet").rename(home.places.token_file)
+        return False
+
+    found = find_or_start(home.environ, command=STAND_IN, giving_up=write_the_token_at_the_second_look)
+    assert found.token == home.places.token_file.read_text().strip()
+    assert len(home.starts) == 1
+
+
+def test_an_executor_whose_token_never_comes_is_named_with_the_missing_file(home: Home) -> None:
+    home.start()
+    home.places.token_file.unlink()
+    with pytest.raises(ExecutorUnreachable, match=f"there is no {home.places.token_file}"):
+        home.start(deadline_s=0.1)
+
+
 def test_a_token_that_others_can_read_is_not_used(home: Home) -> None:
     home.start()
     home.places.token_file.chmod(0o640)
