@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from farcell_protocol.errors import ErrorInfo
+from farcell_protocol.ids import TellId
 
 MAX_FRAME_BYTES = 1 * 2**20
 """What a worker keeps a frame under; larger values are cut into several `ValueBack` frames."""
@@ -17,12 +18,16 @@ VALUE_CHUNK_BYTES = 512 * 2**10
 
 
 class Message(msgspec.Struct, frozen=True, tag="message", omit_defaults=True):
-    """A Jupyter IOPub message (`stream`, `display_data`, `execute_result`, `error`, ...), unchanged."""
+    """A Jupyter message, unchanged: output of every kind, `comm_open` and its kin, `input_request`.
+
+    `parent` is the id of the client's own message that it answers; empty for the request the run is of.
+    """
 
     msg_type: str
     content: dict[str, Any]
     metadata: dict[str, Any] = {}
     buffers: list[bytes] = []
+    parent: str = ""
 
 
 class ValueInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,6 +66,12 @@ class Elided(msgspec.Struct, frozen=True, tag="elided"):
     size_bytes: int
 
 
+class Heard(msgspec.Struct, frozen=True, tag="heard"):
+    """The worker has these `Tell`s; whoever sent them need not send them again."""
+
+    tells: list[TellId]
+
+
 Outcome = Literal["ok", "error", "cancelled", "timed-out", "lost", "refused"]
 """How a run ended: `error` is the user's own exception, `lost` a worker that died under it."""
 
@@ -73,7 +84,7 @@ class End(msgspec.Struct, frozen=True, tag="end", omit_defaults=True):
     execution_count: int | None = None
 
 
-Frame = Message | ValueBack | Elided | End
+Frame = Message | ValueBack | Elided | Heard | End
 
 _decoder: "msgspec.msgpack.Decoder[Frame]" = msgspec.msgpack.Decoder(Frame)
 

@@ -9,6 +9,7 @@ WorkerId = NewType("WorkerId", str)
 NodeId = NewType("NodeId", str)
 DeviceId = NewType("DeviceId", str)
 TokenId = NewType("TokenId", str)
+TellId = NewType("TellId", str)
 
 # Crockford's base 32 in lower case: no i, l, o, u, so an id can be read aloud and typed.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -42,6 +43,16 @@ def new_node_id() -> NodeId:
 def new_token_id() -> TokenId:
     """A fresh token id: the public half of a token, which finds its row."""
     return TokenId(_new("t"))
+
+
+def new_tell_id() -> TellId:
+    """A fresh id of a `Tell`. The client makes it, so that the same one sent twice is obeyed once."""
+    return TellId(_new("m"))
+
+
+def comms_run_of(session: SessionId) -> RunId:
+    """The run that carries a session's comms: the same for everybody who asks, so that there is one."""
+    return RunId("r-" + session.partition("-")[2])
 
 
 def is_id(text: str, prefix: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from farcell_protocol.errors import ErrorInfo
 from farcell_protocol.frames import Outcome
-from farcell_protocol.ids import DeviceId, NodeId, RunId, SessionId, TokenId, WorkerId
+from farcell_protocol.ids import DeviceId, NodeId, RunId, SessionId, TellId, TokenId, WorkerId
 
 DEFAULT_SCALEDOWN_S = 300.0
 
@@ -26,6 +26,9 @@ class Interpreter(msgspec.Struct, frozen=True):
 
 class RunRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """A cell to run. The client chooses `run`, so the same request sent twice is one run.
+
+    `kind` "comms" is no cell but what a living session's widgets say outside of cells: `expects` names the session,
+    `run` is `ids.comms_run_of` it, there is no payload, and it ends with the session.
 
     `gpu` is a specification for `gpus.parse_gpus`. `notebook` names the notebook for its default session and
     for the panel; `session` names another session, shared by all of the user's notebooks; `once`
@@ -45,6 +48,7 @@ class RunRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     scaledown_window_s: float = DEFAULT_SCALEDOWN_S
     title: str = ""
     cwd: str = ""
+    kind: Literal["cell", "comms"] = "cell"
 
 
 class WorkerView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -208,7 +212,16 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     grace_s: float = 2.0
 
 
-FromClient = Submit | Follow | Unfollow | Interrupt | Cancel
+class Tell(msgspec.Struct, frozen=True, tag="tell"):
+    """Something for a run that executes: an encoded `cells.Told`. It may get lost on the way: send it again, under
+    the same id, until a `Heard` frame of the run names it or the run has ended."""
+
+    run: RunId
+    tell: TellId
+    payload: bytes
+
+
+FromClient = Submit | Follow | Unfollow | Interrupt | Cancel | Tell
 
 
 class RunChanged(msgspec.Struct, frozen=True, tag="changed"):

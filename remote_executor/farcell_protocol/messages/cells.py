@@ -1,7 +1,9 @@
-"""What a worker executes, and what it needs for that: made by the SDK, opaque to everyone between.
+"""What a worker executes or is told, and what it needs for that: made by the SDK, opaque to everyone between.
 
 The executor and the agent pass the encoded bytes on and never look inside.
 """
+
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,7 +24,8 @@ class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
     handle. `known` has, for each of these names the client already holds, the digest of what it
     holds: equal ones do not travel. `python` is the client's version ("3.11.7"): pickles are loaded
     only under the same minor version. `fetch` asks for the named values whole, whatever their size, and runs nothing.
-    `execution_count` is the number of the local prompt, shown in tracebacks and `Out[n]`.
+    `execution_count` is the number of the local prompt, shown in tracebacks and `Out[n]`. `msg_id` is the id of the
+    local request, which code finds as its parent (widgets do); `allow_stdin` says that somebody can answer `input()`.
     """
 
     source: str
@@ -34,10 +37,32 @@ class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
     execution_count: int = 0
     cell_name: str = ""
     fetch: list[str] = []
+    msg_id: str = ""
+    allow_stdin: bool = False
 
+
+class InputReply(msgspec.Struct, frozen=True, tag="input-reply"):
+    """What the user typed for the `input_request` that was frame `request` of the run it is told to."""
+
+    request: int
+    value: str
+
+
+class CommMessage(msgspec.Struct, frozen=True, tag="comm", omit_defaults=True):
+    """A front end's message to a comm of the session, unchanged; `msg_id` is the front end's, for answers to name."""
+
+    msg_type: Literal["comm_open", "comm_msg", "comm_close"]
+    content: dict[str, Any]
+    metadata: dict[str, Any] = {}
+    buffers: list[bytes] = []
+    msg_id: str = ""
+
+
+Told = InputReply | CommMessage
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Cell)
+_told_decoder: "msgspec.msgpack.Decoder[Told]" = msgspec.msgpack.Decoder(Told)
 
 
 def encode_cell(cell: Cell) -> bytes:
@@ -48,3 +73,13 @@ def encode_cell(cell: Cell) -> bytes:
 def decode_cell(payload: bytes) -> Cell:
     """Called in workers only."""
     return _decoder.decode(payload)
+
+
+def encode_told(told: Told) -> bytes:
+    """The payload of a `Tell`."""
+    return _encoder.encode(told)
+
+
+def decode_told(payload: bytes) -> Told:
+    """Called in workers only."""
+    return _told_decoder.decode(payload)

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from farcell_protocol.errors import ErrorInfo
-from farcell_protocol.ids import DeviceId, RunId, WorkerId
+from farcell_protocol.ids import DeviceId, RunId, TellId, WorkerId
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,11 +50,22 @@ class Launch(msgspec.Struct, frozen=True, tag="launch"):
     spec: ProcessSpec
 
 
-class Execute(msgspec.Struct, frozen=True, tag="execute"):
-    """Run this in that worker and send its frames; a run id is executed at most once."""
+class Execute(msgspec.Struct, frozen=True, tag="execute", omit_defaults=True):
+    """Run this in that worker and send its frames; a run id is executed at most once. `aside` says that it is the
+    session's comms: handed over at once, and never what the worker is said to be running."""
 
     worker: WorkerId
     run: RunId
+    payload: bytes
+    aside: bool = False
+
+
+class Tell(msgspec.Struct, frozen=True, tag="tell"):
+    """Hand this to a run that executes in that worker; dropped if it does not, or if it has ended."""
+
+    worker: WorkerId
+    run: RunId
+    tell: TellId
     payload: bytes
 
 
@@ -98,7 +109,7 @@ class Quit(msgspec.Struct, frozen=True, tag="quit"):
     """Leave as soon as there is no worker left."""
 
 
-ToKeeper = Greet | WarmUp | Launch | Execute | Resume | Ack | SendInterrupt | Stop | Forget | Quit
+ToKeeper = Greet | WarmUp | Launch | Execute | Tell | Resume | Ack | SendInterrupt | Stop | Forget | Quit
 
 # ---- from the keeper ----------------------------------------------------------------------------
 

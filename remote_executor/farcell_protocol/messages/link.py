@@ -19,6 +19,7 @@ from farcell_protocol.messages.keeping import (
     RunReport,
     SendInterrupt,
     Stop,
+    Tell,
     WorkerChanged,
     WorkerReport,
 )
@@ -49,7 +50,7 @@ class AgentRefused(msgspec.Struct, frozen=True, tag="agent-refused"):
     message: str
 
 
-ToAgent = StartWorker | SimulateDevices | AgentRefused | Execute | Resume | Ack | SendInterrupt | Stop | Forget
+ToAgent = StartWorker | SimulateDevices | AgentRefused | Execute | Tell | Resume | Ack | SendInterrupt | Stop | Forget
 
 # ---- from the agent -----------------------------------------------------------------------------
 

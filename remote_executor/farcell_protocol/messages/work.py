@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from farcell_protocol.errors import ErrorInfo
-from farcell_protocol.ids import RunId, WorkerId
+from farcell_protocol.ids import RunId, TellId, WorkerId
 
 # ---- keeper to zygote, and back ------------------------------------------------------------------
 
@@ -61,10 +61,22 @@ class ExitStatus(msgspec.Struct, frozen=True, omit_defaults=True):
 # ---- keeper to worker, and back ------------------------------------------------------------------
 
 
-class Work(msgspec.Struct, frozen=True, tag="work"):
-    """Execute this, after whatever came before."""
+class Work(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):
+    """Execute this. Sent when the run before has ended: a signal cannot say which run it is for.
+
+    `aside`: nothing is to be executed, the session's comms are this run from now on; sent at once.
+    """
 
     run: RunId
+    payload: bytes
+    aside: bool = False
+
+
+class Tell(msgspec.Struct, frozen=True, tag="tell"):
+    """Something for a run that executes: an encoded `cells.Told`. The same id again is heard but not obeyed."""
+
+    run: RunId
+    tell: TellId
     payload: bytes
 
 
@@ -78,6 +90,12 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     isolation: Literal["namespaces", "none"]
     started_by: Literal["fork", "fresh"]
     why_not: str = ""
+
+
+class Began(msgspec.Struct, frozen=True, tag="began"):
+    """From here SIGINT is for this run; one sent earlier would be for nobody."""
+
+    run: RunId
 
 
 class Output(msgspec.Struct, frozen=True, tag="output"):
@@ -97,5 +115,5 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     error: ErrorInfo
 
 
-ToWorker = Work
-FromWorker = Hello | Output | Failed
+ToWorker = Work | Tell
+FromWorker = Hello | Began | Output | Failed
