@@ -27,7 +27,7 @@ def show(caller: Caller) -> None:
         for note in node.notes:
             console.print(f"{node.name}: {note}", style="dim", markup=False)
     sessions = [one for one in caller.ask("GET", "/sessions", list[SessionView]) if one.state != "ended"]
-    console.print(_table(("session", "notebook", "GPU", "state", "released"), map(_session_row, sessions)))
+    console.print(_table(("session", "notebook", "GPU", "state", "released if unused"), map(_session_row, sessions)))
     runs = caller.ask("GET", f"/runs?limit={_RUNS_SHOWN}", list[RunView])
     console.print(_table(("run", "state", "GPU", "cell", "why"), map(_run_row, reversed(runs))))
 
@@ -53,8 +53,15 @@ def _device_rows(nodes: list[NodeView]) -> Iterable[tuple[str, ...]]:
 
 
 def _session_row(session: SessionView) -> tuple[str, ...]:
-    left = "" if session.expires is None else f"in {max(0, session.expires - time.time()):.0f} s"
-    return session.session, session.name or session.notebook, session.gpu, session.why or session.state, left
+    released = "" if session.expires is None else f"at {_clock(session.expires)}"
+    return session.session, session.name or session.notebook, session.gpu, session.why or session.state, released
+
+
+def _clock(at: float) -> str:
+    """A time of day, which stays the same from one look to the next; with its date when that is not today's."""
+    when, today = time.localtime(at), time.localtime()
+    same_day = (when.tm_year, when.tm_yday) == (today.tm_year, today.tm_yday)
+    return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S", when)
 
 
 def _run_row(run: RunView) -> tuple[str, ...]:
