@@ -8,6 +8,7 @@ cell and back. Afterwards `farcell logs` must print the bytes that the cell show
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from farcell.client import Client
-from farcell.config import target
+from farcell.config import embedded_places, target
 from farcell_protocol.messages.api import RunView
 
 NOTEBOOK = Path(__file__).parent.parent / "examples" / "notebooks" / "quickstart.ipynb"
@@ -65,8 +66,21 @@ def main() -> int:
         try:
             return demonstrate(client)
         finally:
-            client.stop()
             client.close()
+            leave_nothing()
+
+
+def leave_nothing() -> None:
+    """End executor, keeper and workers, wait until they have gone, and remove their sockets' folder."""
+    farcell("stop", check=False)
+    # With an XDG runtime directory, or a long path of temporary files, it lies outside of the data directory.
+    shutil.rmtree(embedded_places(os.environ).runtime, ignore_errors=True)
+
+
+def farcell(*arguments: str, check: bool = True) -> bytes:
+    """Run `farcell ARGUMENTS`; what it printed."""
+    command = [sys.executable, "-m", "farcell_executor.cli", *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=check, timeout=60).stdout
 
 
 def demonstrate(client: Client) -> int:
@@ -106,10 +120,7 @@ def report(run: RunView, shown: str, kernel_pid: int) -> bool:
     if worker is None or worker.pid is None:
         print(f"--- run {run.run}: no worker is known for it", file=sys.stderr)
         return False
-    log = subprocess.run(
-        [sys.executable, "-m", "farcell_executor.cli", "logs", run.run], capture_output=True, check=True, timeout=30
-    ).stdout
-    same = shown.encode() in log
+    same = shown.encode() in farcell("logs", run.run)
     elsewhere = worker.pid != kernel_pid and worker.pid_namespace != pid_namespace(kernel_pid)
     devices = ", ".join(d.model + (" (simulated)" if d.simulated else "") for d in worker.devices) or "cpu"
     print(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from farcell_executor.calls import Caller, find
+from farcell_executor.lock import wait_until_free
 from farcell_executor.settings import DEFAULT_PORT
 from farcell_protocol.errors import BadRequest, DataDirectoryInUse, FarcellError
 from farcell_protocol.places import Places, data_directory, places
@@ -21,6 +22,7 @@ tokens = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True)
 app.add_typer(tokens, name="token")
 
 Data = Annotated[Path | None, typer.Option(help="the data directory, else FARCELL_DATA or the usual one")]
+_KEEPER_LEAVES_S = 10.0
 IN_USE = 75  # EX_TEMPFAIL of sysexits.h: somebody else does it already
 
 
@@ -114,12 +116,17 @@ def stop(
     drain: Annotated[bool, typer.Option("--drain", help="end the executor only; what runs goes on")] = False,
     data: Data = None,
 ) -> None:
-    """End all sessions and the executor, and wait until it has gone."""
+    """End all sessions and the executor, and wait until it has gone, and unless drained its keeper too."""
     where = _places(data)
     caller = _caller(data)
     caller.ask("POST", "/drain" if drain else "/stop", Any)
     with _released(where):
-        print("drained: what runs goes on" if drain else "stopped")
+        if drain:
+            print("drained: what runs goes on")
+        elif wait_until_free(where.keeper_lock, _KEEPER_LEAVES_S):
+            print("stopped")
+        else:
+            print(f"stopped, but after {_KEEPER_LEAVES_S:g} s its keeper has not ended: see {where.keeper_log}")
 
 
 @app.command()

@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from farcell_protocol.errors import DataDirectoryInUse
@@ -49,11 +51,30 @@ def lock_holder(places: Places) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     with os.fdopen(descriptor) as file:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _read(file.read())
-    return {}
+        return {} if _try_to_share(descriptor) else _read(file.read())
+
+
+def wait_until_free(lock: Path, deadline_s: float) -> bool:
+    """Whether nobody holds `lock`, a file that a process locks while it lives, or lets go of it in time."""
+    end = time.monotonic() + deadline_s
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    with os.fdopen(descriptor):
+        while not _try_to_share(descriptor):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)  # a lock that is waited for in the kernel knows no deadline
+    return True
+
+
+def _try_to_share(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _in_use(places: Places) -> DataDirectoryInUse:

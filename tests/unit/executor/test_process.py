@@ -126,6 +126,15 @@ def test_it_leaves_politely_when_told_by_a_signal(home: Home, number: signal.Sig
     assert not home.where.executor_socket.exists()
 
 
+def test_stop_returns_when_the_keeper_has_gone_too(home: Home):
+    home.daemon()
+    deadline = time.monotonic() + 10
+    while not lock_is_held(home.where.keeper_lock):
+        assert time.monotonic() < deadline, "the executor started no keeper"
+    assert home.farcell("stop").stdout == "stopped\n"
+    assert not lock_is_held(home.where.keeper_lock)
+
+
 def test_it_leaves_after_its_idle_time(home: Home):
     daemon = home.daemon("--idle-exit-s", "0.2")
     assert daemon.wait(10) == 0
