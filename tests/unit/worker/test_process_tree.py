@@ -15,6 +15,7 @@ import pytest
 from farcell_protocol.ids import new_worker_id
 from farcell_protocol.messages.cells import Cell
 from farcell_protocol.messages.work import Failed, Fork, Hello
+from tests.fakes import without_namespaces
 from tests.unit.worker.standin import PYTHON, FarWorker, Zygote, alive, children_of, start_fresh, until
 
 
@@ -160,6 +161,8 @@ def test_a_zygote_leaves_when_its_keeper_closes_the_socket() -> None:
     assert zygote.process.returncode == 0
 
 
+_WITHOUT_NAMESPACES = [sys.executable, str(Path(without_namespaces.__file__))]
+
 # A keeper in a process of its own, so that it can be killed: forks one worker, starts a grandchild in it.
 _KEEPER = """
 import sys
@@ -182,27 +185,22 @@ time.sleep(1000)
 def test_the_worker_and_its_children_die_with_the_keeper(how: str, isolation: str) -> None:
     command = [sys.executable, "-c", _KEEPER, how, isolation]
     if isolation == "none":
-        command = [*_without_namespaces(), *command]
+        command = [*_WITHOUT_NAMESPACES, *command]
     keeper = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert keeper.stdout is not None
-    said, *pids = keeper.stdout.readline().split()
-    assert said == isolation
-    assert all(alive(int(pid)) for pid in pids)
-    keeper.kill()
-    keeper.wait()
+    with keeper.stdout:
+        try:
+            said, *pids = keeper.stdout.readline().split()
+            assert said == isolation
+            assert all(alive(int(pid)) for pid in pids)
+        finally:
+            keeper.kill()
+            keeper.wait()
     until(lambda: not any(alive(int(pid)) for pid in pids))
-    keeper.stdout.close()
-
-
-def _without_namespaces() -> list[str]:
-    """A command prefix under which the kernel refuses new namespaces."""
-    if shutil.which("setpriv") is None:
-        pytest.skip("needs setpriv to take the right to make namespaces away")
-    return ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
 
 
 def test_without_the_right_to_namespaces_a_worker_runs_and_says_why() -> None:
-    zygote = Zygote(command=[*_without_namespaces(), sys.executable, "-m", "farcell_worker.zygote", "--fd"])
+    zygote = Zygote(command=[*_WITHOUT_NAMESPACES, sys.executable, "-m", "farcell_worker.zygote", "--fd"])
     worker = zygote.fork().greet()
     try:
         assert isinstance(worker.hello, Hello)

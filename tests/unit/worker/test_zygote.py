@@ -69,7 +69,8 @@ def test_a_zygote_has_one_thread_and_one_socket_and_stays_so(zygote: Zygote, wor
 def test_a_zygote_has_imported_no_plotting_and_no_numbers() -> None:
     code = (
         "import sys; from farcell_worker.zygote import warm_up; warm_up();"
-        "print(sorted({'matplotlib', 'numpy', 'debugpy', 'torch', 'sqlite3'} & set(sys.modules)), file=sys.__stdout__)"
+        "heavy = {'matplotlib', 'numpy', 'debugpy', 'torch', 'sqlite3'} & set(sys.modules);"
+        "print(sorted(heavy), file=sys.__stdout__, flush=True)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
