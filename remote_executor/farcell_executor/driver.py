@@ -19,7 +19,7 @@ from farcell_executor.scheduling.ledger import REMEMBERED_RUNS
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.store.base import Noun, Store
 from farcell_protocol.errors import DiskFull, ErrorInfo, FarcellError
-from farcell_protocol.ids import NodeId
+from farcell_protocol.ids import NodeId, TellId
 from farcell_protocol.messages import keeping, link
 
 CHECKPOINTS = (
@@ -134,6 +134,12 @@ class Driver:
         """Handle what has arrived so far, and make what has ended safe against a power cut."""
         await self.feed(events.Ticked())
         await self._make_safe()
+
+    async def tell(self, run: Run, tell: TellId, payload: bytes) -> None:
+        """Pass something on to a run that executes. Nothing is decided, so no event is made of it."""
+        worker = self.machine.workers.get(run.worker) if run.worker else None
+        if worker is not None and run.state is RunState.RUNNING:
+            await self._nodes.send(worker.node, keeping.Tell(worker.id, run.id, tell, payload))
 
     async def restore(self) -> None:
         """Let the machine begin from what the store holds of an earlier life."""
@@ -256,7 +262,7 @@ class Driver:
         run = self.machine.run(action.run)
         if run is None or run.state is RunState.ENDED:
             return
-        message = keeping.Execute(action.worker, action.run, run.request.payload)
+        message = keeping.Execute(action.worker, action.run, run.request.payload, run.aside)
         await self._guarded("dispatch", self._nodes.send(action.node, message))
 
     async def _guarded(self, step: str, doing: Awaitable[bool]) -> None:

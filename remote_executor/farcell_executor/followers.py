@@ -130,6 +130,8 @@ class Connection:
                 await self._runs.interrupt(self._who, run)
             case api.Cancel(run, grace_s):
                 await self._runs.cancel(self._who, run, grace_s)
+            case api.Tell(run, tell, payload):
+                await self._runs.tell(self._who, run, tell, payload)
 
     async def _follow(self, run: Run, after: int) -> None:
         self._unfollow(run.id)

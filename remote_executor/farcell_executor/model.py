@@ -73,6 +73,11 @@ class Run:
     grace_s: float = 2.0  # between the steps of a stop
 
     @property
+    def aside(self) -> bool:
+        """It carries its session's comms: it runs beside the cells and occupies nobody."""
+        return self.request.kind == "comms"
+
+    @property
     def ending(self) -> bool:
         """Its end is decided and its `End` frame asked for, but not yet known to be in the log."""
         return self.outcome is not None and self.state is not RunState.ENDED

@@ -14,7 +14,7 @@ from farcell_executor.views import Views
 from farcell_protocol.errors import BadRequest, Cancelled, MessageTooLarge, NotFound, Unavailable, error_from
 from farcell_protocol.frames import Frame, Message, decode_frame
 from farcell_protocol.framing import MAX_RECORD_BYTES
-from farcell_protocol.ids import RunId, is_id
+from farcell_protocol.ids import RunId, TellId, is_id
 from farcell_protocol.messages.api import RunRequest
 
 ENVELOPE_BYTES = 64 * 2**10
@@ -72,7 +72,7 @@ class Runs:
     async def all(self, who: Identity, limit: int) -> list[Run]:
         """The newest `limit` runs, oldest first: the asker's, or everybody's for an admin."""
         runs = await self._store.runs(None if who.admin else who.user, limit=limit)
-        runs = [self._at_hand(run.id) or run for run in runs]
+        runs = [self._at_hand(run.id) or run for run in runs if not run.aside]
         await self._views.recall(runs)
         return runs
 
@@ -91,6 +91,18 @@ class Runs:
         await self.get(who, run)
         reason = Cancelled(f"cancelled by {who.user}", run=run, by=who.user).info()
         await self._driver.feed(events.RunStopRequested(run, reason, grace_s))
+
+    async def tell(self, who: Identity, run: RunId, tell: TellId, payload: bytes) -> None:
+        """Pass something on to a run that executes; dropped where it cannot arrive now: it will be sent again.
+
+        Raises:
+            NotFound, Forbidden: there is no such run, or it is another user's.
+            MessageTooLarge: it does not fit into a message.
+        """
+        found = await self.get(who, run)
+        _check_size(len(payload), "the message to the run is")
+        await self._driver.tell(found, tell, payload)
+        self._driver.post(events.SessionUsed(found.session))
 
     async def output(self, who: Identity, run: RunId, *, follow: bool) -> AsyncIterator[bytes]:
         """What a run printed, as bytes; with `follow` until it ends, else up to now.
@@ -149,13 +161,14 @@ class Runs:
             raise Unavailable("this executor is leaving; its successor takes the run")
         if self._driver.trouble is not None:
             raise error_from(self._driver.trouble)
-        size = len(request.payload)
-        if size > MAX_RECORD_BYTES - ENVELOPE_BYTES:
-            raise MessageTooLarge(
-                f"the cell and its values are {size:,} bytes, over the limit of {MAX_RECORD_BYTES - ENVELOPE_BYTES:,}",
-                size_bytes=size,
-                limit_bytes=MAX_RECORD_BYTES - ENVELOPE_BYTES,
-            )
+        _check_size(len(request.payload), "the cell and its values are")
+
+
+def _check_size(size_bytes: int, what: str) -> None:
+    limit_bytes = MAX_RECORD_BYTES - ENVELOPE_BYTES
+    if size_bytes > limit_bytes:
+        text = f"{what} {size_bytes:,} bytes, over the limit of {limit_bytes:,}"
+        raise MessageTooLarge(text, size_bytes=size_bytes, limit_bytes=limit_bytes)
 
 
 def check_grace(grace_s: float) -> None:

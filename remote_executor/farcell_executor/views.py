@@ -65,7 +65,7 @@ class Views:
 
     def session(self, session: Session) -> api.SessionView:
         """A session, whether it lives or has ended."""
-        runs = [run for run in self._machine.runs.values() if run.session == session.id]
+        runs = [run for run in self._machine.runs.values() if run.session == session.id and not run.aside]
         running = next((run.id for run in runs if run.state is RunState.RUNNING), None)
         idle = session.idle_since if session.state is SessionState.READY else None
         worker = self._machine.worker_of(session.id) or (self._worker(session.worker) if session.worker else None)

@@ -14,7 +14,7 @@ import msgspec
 
 from farcell_executor.agents import LinkLost
 from farcell_protocol.errors import Cancelled, ErrorInfo, WorkerExited
-from farcell_protocol.frames import End, Message
+from farcell_protocol.frames import End, Heard, Message
 from farcell_protocol.framing import pack
 from farcell_protocol.ids import NodeId, RunId, WorkerId, new_node_id
 from farcell_protocol.messages import keeping, link
@@ -48,6 +48,7 @@ class FarNode:
         self.executions: list[RunId] = []
         self.starts: list[WorkerId] = []
         self.forgotten: list[WorkerId] = []
+        self.told: list[tuple[RunId, bytes]] = []
         self.deaf = False
         self.connection: FarLink
 
@@ -81,7 +82,10 @@ class FarNode:
                 self._start(worker, list(devices))
             case keeping.Execute(worker, run, payload) if run not in self.runs:
                 self.executions.append(run)
-                self._execute(worker, run, msgspec.json.decode(payload))
+                self._execute(worker, run, msgspec.json.decode(payload or play(hold=True)))
+            case keeping.Tell(_, run, tell, payload) if run in self.runs and not self.runs[run].ended:
+                self.told.append((run, payload))
+                self._add(run, [pack(Heard([tell]))])
             case keeping.Resume(run, after):
                 kept = self.runs[run]
                 self._send(run, after + 1, kept.frames[after:], kept.ended)

@@ -25,10 +25,11 @@ from farcell_protocol.messages.keeping import (
     Resume,
     SendInterrupt,
     Stop,
+    Tell,
     Welcome,
 )
 
-Order = Execute | Resume | Ack | SendInterrupt | Stop | Forget
+Order = Execute | Tell | Resume | Ack | SendInterrupt | Stop | Forget
 """What an executor says of a worker or a run, and a backend passes on."""
 
 

@@ -162,9 +162,22 @@ def node_disconnected(ledger: Ledger, node: Node, now: float) -> None:
         _touch(ledger, node.id)
 
 
-def node_given_up(ledger: Ledger, node: Node, now: float) -> None:
+def node_overdue(ledger: Ledger, node: Node, now: float) -> None:
+    """Nobody could reach the node for longer than the grace: whoever waits for it has waited long enough."""
+    away = now - ledger.unreachable_since(node)
+    reason = NodeLost(
+        f"{node.name} could not be reached for {away:.0f} s, longer than the grace of {ledger.node_grace_s:g} s,"
+        " and was given up: see what is the matter there, and run it again",
+        node=node.id,
+        unreachable_s=round(away, 3),
+        grace_s=ledger.node_grace_s,
+    )
+    give_up_node(ledger, node, reason.info(), now)
+
+
+def give_up_node(ledger: Ledger, node: Node, reason: ErrorInfo, now: float) -> None:
     """The node is out of the fleet for good; should it come back, it comes as a new one."""
-    lose_workers(ledger, node.id, NodeLost(f"{node.name} is gone", node=node.id).info(), now)
+    lose_workers(ledger, node.id, reason, now)
     ledger.drop_strays(node.id)
     ledger.put(replace(node, state=NodeState.GONE))
 
@@ -191,6 +204,7 @@ def _touch(ledger: Ledger, node: NodeId) -> None:
 
 def pick_up(ledger: Ledger, now: float) -> None:
     """Go on after a restart: ask again for what was decided and perhaps not done."""
+    ledger.listens_since(now)
     for run in list(ledger.runs.values()):
         if run.ending and run.outcome is not None:
             ledger.ask(EndLog(run.id, run.outcome, run.reason))

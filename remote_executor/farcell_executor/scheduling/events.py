@@ -73,6 +73,13 @@ class SessionStopRequested:
 
 
 @dataclass(frozen=True)
+class SessionUsed:
+    """Somebody moved a widget of the session, without running anything in it."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True)
 class NodeConnected:
     """An agent introduced itself with everything it has: new, back after a cut, or after a restart of either side."""
 
@@ -98,7 +105,7 @@ class NodeDisconnected:
 
 @dataclass(frozen=True)
 class NodeGivenUp:
-    """The node has been unknown for longer than the grace, or its operator removed it."""
+    """Its operator removed the node. One that is out of reach for longer than the grace is given up at a `Ticked`."""
 
     node: NodeId
 
@@ -129,4 +136,6 @@ class Ticked:
 
 RunEvent = RunStopRequested | RunInterruptRequested | RunEnded | RunRefused | LogFailed
 NodeEvent = DevicesChanged | NodeDisconnected | NodeGivenUp | KeeperChanged
-Event = RunSubmitted | RunEvent | SessionStopRequested | NodeConnected | NodeEvent | WorkerChanged | Ticked
+Event = (
+    RunSubmitted | RunEvent | SessionStopRequested | SessionUsed | NodeConnected | NodeEvent | WorkerChanged | Ticked
+)

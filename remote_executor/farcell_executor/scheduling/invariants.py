@@ -79,6 +79,9 @@ def _runs(ledger: Ledger) -> None:
             (run.worker is not None) == (run.state is RunState.RUNNING), "a run has a worker once handed over", run
         )
         session = ledger.sessions.get(run.session)
+        if run.aside:
+            _require(run.worker is not None or run.ending, "comms are of a session that has a worker", run)
+            continue
         if run.worker is not None:
             _require(run.worker not in busy, "a worker has one run at a time", run)
             busy.add(run.worker)

@@ -5,6 +5,7 @@ indexes, the claims and the deadlines right and notes the `Save`. What has ended
 """
 
 import heapq
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -17,6 +18,10 @@ Claim = tuple[NodeId, DeviceId]
 
 REMEMBERED_RUNS = 10_000
 """How many ended runs are remembered by id, so that a request sent twice is still one run."""
+
+
+Timed = Run | Session | Node
+"""What something is due for when time has passed."""
 
 
 def deadline(noun: Run | Session) -> float | None:
@@ -36,7 +41,8 @@ def deadline(noun: Run | Session) -> float | None:
 class Ledger:
     """What the rules read and change while they handle one event."""
 
-    def __init__(self) -> None:
+    def __init__(self, node_grace_s: float = math.inf) -> None:
+        self.node_grace_s = node_grace_s
         self.runs: dict[RunId, Run] = {}
         self.sessions: dict[SessionId, Session] = {}
         self.workers: dict[WorkerId, Worker] = {}
@@ -49,7 +55,8 @@ class Ledger:
         self._runs_of: dict[SessionId, dict[RunId, None]] = {}
         self._by_key: dict[tuple[str, str], SessionId] = {}
         self._ended: OrderedDict[RunId, None] = OrderedDict()
-        self._deadlines: list[tuple[float, str, RunId | SessionId]] = []
+        self._deadlines: list[tuple[float, str, str]] = []
+        self._began = -math.inf  # before this nobody here could have heard of a node
         self._saves: dict[str, Run | Session | Worker | Node] = {}
         self._asked: list[Action] = []
 
@@ -83,6 +90,7 @@ class Ledger:
                 self.nodes.pop(noun.id, None)
             else:
                 self.nodes[noun.id] = noun
+                self._expect(noun)
 
     def ask(self, action: Action) -> None:
         """Have something done, after all saves of this event."""
@@ -173,7 +181,11 @@ class Ledger:
         return None if found is None else self.sessions[found]
 
     def runs_of(self, session: SessionId) -> list[Run]:
-        """The living runs of a session, oldest first, ending ones included."""
+        """The living cells of a session, oldest first, ending ones included."""
+        return [run for run in self.all_of(session) if not run.aside]
+
+    def all_of(self, session: SessionId) -> list[Run]:
+        """The living runs of a session, its comms included."""
         return [self.runs[run] for run in self._runs_of.get(session, ())]
 
     def queue(self, session: SessionId) -> list[Run]:
@@ -185,8 +197,8 @@ class Ledger:
         return next((run for run in self.runs_of(session) if run.state is RunState.RUNNING), None)
 
     def runs_on(self, worker: Worker) -> list[Run]:
-        """The living runs that were handed to this worker."""
-        return [run for run in self.runs_of(worker.session) if run.worker == worker.id]
+        """The living runs that were handed to this worker, its session's comms included."""
+        return [run for run in self.all_of(worker.session) if run.worker == worker.id]
 
     def workers_on(self, node: NodeId) -> list[Worker]:
         """The workers of a node that are not forgotten yet."""
@@ -209,21 +221,43 @@ class Ledger:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
-    def due(self, now: float) -> Iterator[Run | Session]:
+    def due(self, now: float) -> Iterator[Timed]:
         """Each noun whose deadline has come, once, as it is when its turn comes."""
         while (when := self.next_deadline()) is not None and when <= now:
             noun = self._current(heapq.heappop(self._deadlines))
             if noun is not None:
                 yield noun
 
-    def _expect(self, noun: Run | Session) -> None:
-        when = deadline(noun)
+    def listens_since(self, began: float) -> None:
+        """Nobody listened before: a node that is out of reach has its whole grace from now on."""
+        self._began = began
+        for node in self.nodes.values():
+            self._expect(node)
+
+    def unreachable_since(self, node: Node) -> float:
+        """Since when a node that is unknown could have connected and did not."""
+        return max(node.last_seen, self._began)
+
+    def _deadline(self, noun: Timed) -> float | None:
+        if not isinstance(noun, Node):
+            return deadline(noun)
+        if noun.state is not NodeState.UNKNOWN or math.isinf(self.node_grace_s):
+            return None
+        return self.unreachable_since(noun) + self.node_grace_s
+
+    def _expect(self, noun: Timed) -> None:
+        when = self._deadline(noun)
         if when is not None:
             heapq.heappush(self._deadlines, (when, type(noun).__name__, noun.id))
 
-    def _current(self, entry: tuple[float, str, RunId | SessionId]) -> Run | Session | None:
+    def _current(self, entry: tuple[float, str, str]) -> Timed | None:
         """The noun of a deadline that still stands; changed and ended ones leave stale entries behind."""
         when, kind, key = entry
-        noun: Run | Session | None
-        noun = self.runs.get(RunId(key)) if kind == "Run" else self.sessions.get(SessionId(key))
-        return noun if noun is not None and deadline(noun) == when else None
+        noun: Timed | None
+        if kind == "Run":
+            noun = self.runs.get(RunId(key))
+        elif kind == "Session":
+            noun = self.sessions.get(SessionId(key))
+        else:
+            noun = self.nodes.get(NodeId(key))
+        return noun if noun is not None and self._deadline(noun) == when else None

@@ -5,6 +5,7 @@ what to do. The rules are in the modules beside this one, one subject each; here
 to which, and what others may read.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from farcell_executor.scheduling.actions import Action
 from farcell_executor.scheduling.invariants import InvariantBroken
 from farcell_executor.scheduling.ledger import Ledger
 from farcell_protocol import ids
-from farcell_protocol.errors import ErrorInfo
+from farcell_protocol.errors import ErrorInfo, NodeLost
 from farcell_protocol.gpus import GpuSpec
 from farcell_protocol.ids import NodeId, RunId, SessionId, WorkerId
 from farcell_protocol.messages.api import RunRequest
@@ -25,15 +26,19 @@ __all__ = ["InvariantBroken", "Machine"]
 
 
 class Machine:
-    """The fleet and everything asked of it. Not safe to call from two threads."""
+    """The fleet and everything asked of it. Not safe to call from two threads.
+
+    A node that was out of reach for `node_grace_s` is given up.
+    """
 
     def __init__(
         self,
         *,
+        node_grace_s: float = math.inf,
         new_session_id: Callable[[], SessionId] = ids.new_session_id,
         new_worker_id: Callable[[], WorkerId] = ids.new_worker_id,
     ) -> None:
-        self._ledger = Ledger()
+        self._ledger = Ledger(node_grace_s)
         self._new_session_id = new_session_id
         self._new_worker_id = new_worker_id
         self._restored = False
@@ -60,6 +65,8 @@ class Machine:
                 self._tick(now)
             case events.SessionStopRequested(session, reason, grace_s):
                 self._stop_session(session, reason, grace_s, now)
+            case events.SessionUsed(session):
+                self._session_used(session, now)
             case events.WorkerChanged(report, node):
                 self._worker_changed(report, node, now)
             case events.NodeConnected(node, workers, runs):
@@ -74,6 +81,8 @@ class Machine:
         run = ledger.runs.get(event.run)
         if run is None:
             return
+        if run.aside and isinstance(event, events.RunStopRequested | events.RunInterruptRequested):
+            return  # comms end with their session; there is no code of theirs to interrupt
         match event:
             case events.RunEnded(_, outcome, reason):
                 ending.run_ended(ledger, run, outcome, reason, now)
@@ -97,7 +106,8 @@ class Machine:
             case events.NodeDisconnected():
                 adoption.node_disconnected(ledger, node, now)
             case events.NodeGivenUp():
-                adoption.node_given_up(ledger, node, now)
+                gone = NodeLost(f"{node.name} was removed by its operator", node=node.id).info()
+                adoption.give_up_node(ledger, node, gone, now)
             case events.KeeperChanged(_, keeper):
                 adoption.keeper_changed(ledger, node, keeper, now)
 
@@ -115,12 +125,19 @@ class Machine:
         else:
             stopping.stop_ended_session(self._ledger, session_id, reason, grace_s)
 
+    def _session_used(self, session_id: SessionId, now: float) -> None:
+        session = self._ledger.sessions.get(session_id)
+        if session is not None:
+            sessions.used(self._ledger, session, now)
+
     def _tick(self, now: float) -> None:
         for noun in self._ledger.due(now):
             if isinstance(noun, Run):
                 stopping.deadline_passed(self._ledger, noun, now)
-            else:
+            elif isinstance(noun, Session):
                 sessions.scale_down(self._ledger, noun, now)
+            else:
+                adoption.node_overdue(self._ledger, noun, now)
 
     def next_deadline(self) -> float | None:
         """When the next `Ticked` is wanted, on the clock of `now`; None when nothing waits for time to pass."""

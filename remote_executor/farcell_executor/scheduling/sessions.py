@@ -18,6 +18,9 @@ from farcell_protocol.errors import ErrorInfo, SessionEnded
 from farcell_protocol.ids import SessionId, WorkerId
 from farcell_protocol.messages.api import Interpreter
 
+USED_AGAIN_S = 5.0
+"""How exactly the time of a session's last use without a run is known."""
+
 
 def settle(ledger: Ledger, now: float, new_worker_id: Callable[[], WorkerId]) -> None:
     """Let everything happen that the event made possible."""
@@ -83,6 +86,12 @@ def ask_start(ledger: Ledger, worker: Worker, session: Session) -> None:
     """Ask the worker's node to start it; its id makes a repetition harmless."""
     python = Interpreter(session.executable, session.python)
     ledger.ask(StartWorker(worker.node, worker.id, session.id, worker.devices, python, session.cwd))
+
+
+def used(ledger: Ledger, session: Session, now: float) -> None:
+    """Count an idle session's window from now. Not for every movement of a slider: each time is stored."""
+    if session.idle_since is not None and now - session.idle_since >= USED_AGAIN_S:
+        _set_idle(ledger, session, now)
 
 
 def scale_down(ledger: Ledger, session: Session, now: float) -> None:

@@ -119,7 +119,7 @@ def log_failed(ledger: Ledger, run: Run, reason: ErrorInfo, now: float) -> None:
 
 def stop_session(ledger: Ledger, session: Session, reason: ErrorInfo, grace_s: float, now: float) -> None:
     """Somebody lets go of a session and of everything in it."""
-    for run in ledger.runs_of(session.id):
+    for run in ledger.all_of(session.id):
         if run.state is not RunState.RUNNING:
             decide(ledger, run, outcome_of_stop(reason), reason)
         elif not run.ending:

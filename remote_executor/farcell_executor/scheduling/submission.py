@@ -5,12 +5,13 @@ import math
 from collections.abc import Callable
 
 from farcell_executor.model import Run, RunState, Session, SessionState
+from farcell_executor.scheduling.actions import Dispatch
 from farcell_executor.scheduling.ending import decide
 from farcell_executor.scheduling.ledger import Ledger
 from farcell_executor.scheduling.placement import check_fits
-from farcell_protocol.errors import BadRequest, FarcellError, SessionDiffers
+from farcell_protocol.errors import BadRequest, FarcellError, SessionDiffers, SessionEnded
 from farcell_protocol.gpus import GpuSpec, parse_gpus
-from farcell_protocol.ids import SessionId
+from farcell_protocol.ids import SessionId, comms_run_of
 from farcell_protocol.messages.api import Interpreter, RunRequest
 
 
@@ -22,6 +23,8 @@ def check(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
         SessionDiffers: the named session has other hardware or another Python.
         NoDeviceFits, Unavailable: see `placement.check_fits`.
     """
+    if request.kind == "comms":
+        return _check_comms(ledger, owner, request)
     spec = parse_gpus(request.gpu)
     _check_numbers(request)
     if request.session and request.once:
@@ -32,6 +35,16 @@ def check(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
     if session is None or session.state is SessionState.WAITING:
         check_fits(spec if session is None else parse_gpus(session.gpu), ledger.nodes.values())
     return spec
+
+
+def _check_comms(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
+    """Comms are of a session that is ready, and have the id that follows from its."""
+    session = ledger.sessions.get(request.expects) if request.expects else None
+    if session is None or session.owner != owner or session.state is not SessionState.READY:
+        raise SessionEnded(f"there is no session {request.expects} to have comms with", session=request.expects)
+    if request.run != comms_run_of(session.id):
+        raise BadRequest(f"the comms of session {session.id} are run {comms_run_of(session.id)}, not {request.run}")
+    return parse_gpus(session.gpu)
 
 
 def _check_numbers(request: RunRequest) -> None:
@@ -92,11 +105,23 @@ def submit(
         ledger.put(run)
         decide(ledger, run, "refused", refused.info())
         return
+    if request.kind == "comms":
+        _open_comms(ledger, owner, request, now)
+        return
     session = ledger.session_for(owner, session_key(request, spec))
     if session is None:
         session = _new_session(owner, request, spec, now, new_session_id())
         ledger.put(session)
     ledger.put(Run(request.run, owner, session.id, request, RunState.QUEUED, now))
+
+
+def _open_comms(ledger: Ledger, owner: str, request: RunRequest, now: float) -> None:
+    """They wait for nobody: handed over at once, or when the node's link is back."""
+    session = ledger.sessions[SessionId(request.expects or "")]
+    worker = ledger.worker_of(session)
+    assert worker is not None, "a ready session has a worker"
+    ledger.put(Run(request.run, owner, session.id, request, RunState.RUNNING, now, worker=worker.id, started=now))
+    ledger.ask(Dispatch(worker.node, worker.id, request.run))
 
 
 def _new_session(owner: str, request: RunRequest, spec: GpuSpec, now: float, session: SessionId) -> Session:

@@ -32,7 +32,8 @@ class RunRequest(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `gpu` is a specification for `gpus.parse_gpus`. `notebook` names the notebook for its default session and
     for the panel; `session` names another session, shared by all of the user's notebooks; `once`
-    releases the session at the end. `payload` is an encoded `cells.Cell`. `title` is the first line
+    releases the session at the end. `expects` is the session whose names the cell relies on: it is refused rather
+    than run in another one. `payload` is an encoded `cells.Cell`. `title` is the first line
     of the source, for lists. `cwd` is used where the node shares the client's host.
     """
 
@@ -49,6 +50,7 @@ class RunRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str = ""
     cwd: str = ""
     kind: Literal["cell", "comms"] = "cell"
+    expects: SessionId | None = None
 
 
 class WorkerView(msgspec.Struct, frozen=True, omit_defaults=True):
