@@ -90,7 +90,7 @@ def _store(settings: Settings) -> Store:
 def _build(
     settings: Settings, clock: Clock, store: Store, logs: RunLogs, tokens: Tokens, checkpoint: Checkpoint
 ) -> Executor:
-    machine, links, followers, bulletin = Machine(), Links(), Followers(), Bulletin()
+    machine, links, followers, bulletin = Machine(node_grace_s=settings.node_grace_s), Links(), Followers(), Bulletin()
     views = Views(machine, store, logs)
     driver = Driver(machine, store, logs, links, clock, announce=bulletin.announce, checkpoint=checkpoint)
     agents = Agents(links, driver, logs)

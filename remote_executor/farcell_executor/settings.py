@@ -10,6 +10,7 @@ from farcell_protocol.places import Places, data_directory, places
 
 DEFAULT_IDLE_EXIT_S = 900.0
 DEFAULT_PORT = 8765
+DEFAULT_NODE_GRACE_S = 600.0
 
 
 def program_version() -> str:
@@ -26,7 +27,7 @@ class Settings:
 
     `idle_exit_s` is None for an executor that stays until it is told to go. `fault_at` names a
     checkpoint of the driver at which the process kills itself; tests alone set it. `embedded_agent`
-    is false for a service without devices of its own.
+    is false for a service without devices of its own. A node that is out of reach for `node_grace_s` is given up.
     """
 
     places: Places
@@ -40,7 +41,7 @@ class Settings:
     embedded_agent: bool = True
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
     allowed_origins: frozenset[str] = frozenset()
-    node_grace_s: float = 600.0
+    node_grace_s: float = DEFAULT_NODE_GRACE_S
     worker_memory_bytes: int | None = None
 
 
@@ -54,7 +55,7 @@ def settings_from(
     idle_exit_s: float | None = None,
     simulate: str | None = None,
 ) -> Settings:
-    """What the command line says, else `FARCELL_DATA`, `FARCELL_IDLE_EXIT_S`, `FARCELL_SIMULATE`, else the defaults.
+    """What the command line says, else the variables `FARCELL_...` named below, else the defaults.
 
     Raises:
         BadRequest: a variable that must be a number is not.
@@ -68,6 +69,7 @@ def settings_from(
         idle_exit_s=idle_exit_s,
         simulate=environ.get("FARCELL_SIMULATE", "") if simulate is None else simulate,
         fault_at=environ.get("FARCELL_FAULT_AT", ""),
+        node_grace_s=_seconds(environ, "FARCELL_NODE_GRACE_S", DEFAULT_NODE_GRACE_S),
         worker_memory_bytes=_bytes(environ, "FARCELL_WORKER_MEMORY"),
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from farcell_executor.store.memory import MemoryStore
 from farcell_protocol.errors import BadRequest, DiskFull, FarcellError
 from farcell_protocol.messages import api, keeping, link
 from tests.fakes.far_node import FarLink, FarNode, play
-from tests.unit.executor.service import Service, request, serving, settings_for
+from tests.unit.executor.service import MovedClock, Service, request, serving, settings_for
 
 
 class FailingStore(MemoryStore):
@@ -105,6 +106,34 @@ async def test_an_action_that_fails_ends_its_run_with_the_reason_and_the_loop_go
         assert (await client.until_ended(fine.run)).text == "fine\n"
     assert heard.views[-1].reason is not None
     assert "cannot be sent" in heard.views[-1].reason.message
+
+
+async def test_a_node_out_of_reach_for_longer_than_the_grace_is_given_up_and_its_run_is_lost(
+    tmp_path: Path, node: FarNode, clock: MovedClock
+):
+    settings = replace(settings_for(tmp_path), node_grace_s=60.0)
+    asked, waiting = request(play("kept\n", hold=True), gpu="H100:2"), request(gpu="H100:2", session="another")
+    other = FarNode(("H100", "H100"), embedded=False)
+    async with serving(settings, clock=clock) as service, service.stream() as client:
+        await service.join(node)
+        await client.say(api.Submit(asked))
+        await client.until_state(asked.run, "running")
+        await service.ask("POST", "/runs", api.RunView, waiting)
+        node.connection.cut()
+        machine = service.executor.driver.machine
+        await service.until(lambda: machine.nodes[node.id].state.value == "unknown")
+        clock.time += 60.0
+        service.tick()
+        heard = await client.until_ended(asked.run)
+        assert (heard.views[-1].outcome, heard.text) == ("lost", "kept\n")
+        assert heard.views[-1].reason is not None
+        assert heard.views[-1].reason.code == "node-lost"
+        assert heard.views[-1].reason.fields["grace_s"] == 60.0
+        assert node.id not in machine.nodes
+        await service.join(other)
+        await client.say(api.Follow(waiting.run))
+        assert (await client.until_ended(waiting.run)).views[-1].outcome == "ok"
+        assert other.executions == [waiting.run]
 
 
 async def test_a_time_limit_is_kept_without_anybody_asking(service: Service, node: FarNode):

@@ -295,7 +295,7 @@ def test_behind_a_broken_link_a_missing_end_is_waited_for(fleet: Fleet):
     fleet.running("r1")
     fleet.exited("w1")
     fleet.handle_disconnect()
-    assert fleet.tick(600) == []
+    assert fleet.tick(500) == []
 
 
 def test_a_worker_that_does_not_start_loses_its_runs_and_is_not_tried_again(fleet: Fleet):
