@@ -7,7 +7,7 @@ from farcell.analysis.names import names_in
 from farcell.analysis.needs import CellNeeds, needs_of
 from farcell.exchange.fetching import fetcher
 from farcell.exchange.homeward import Departure, Homecoming
-from farcell.exchange.imports import bind_imports
+from farcell.exchange.result import NOTHING, is_result, result_of
 from farcell.exchange.sessions import FarSession, ledger_of
 from farcell.exchange.standing import check_handles, still_there
 from farcell.failures import raise_outcome
@@ -87,10 +87,12 @@ def settle(notebook: Notebook, screen: OutputScreen, seen: Seen, *, waited: bool
     # After a lost or stopped run, or one interrupted while its values were coming, nobody knows what is there.
     certain = waited and view.outcome in ("ok", "error") and not seen.presses
     home = Homecoming(notebook.namespace, session, left, certain, fetcher(notebook))
-    for note in home.bind(seen.values):
+    for note in home.bind(piece for piece in seen.values if not is_result(piece)):
         screen.show(Message("stream", {"name": "stderr", "text": f"{note}\n"}))
-    if view.outcome == "ok":
-        bind_imports(left.imports, notebook.namespace)
+    number = (seen.end.execution_count if seen.end else None) or left.cell
+    result = result_of(filter(is_result, seen.values), session, number, fetcher(notebook))
+    if result is not NOTHING:
+        notebook.keep_result(result)
     if view.outcome == "lost" and view.worker is not None:
         session.end(view.reason)
     elif session.once:

@@ -52,6 +52,7 @@ class Magics:
             shell.user_ns,
             notebook_name(os.environ, connection_file, os.getpid()),
             new_screen=lambda: screen_for(shell),
+            keep_result=self._keep_result,
         )
 
     def gpu(self, line: str, cell: str | None = None) -> None:  # noqa: D102  # set below, shown by `%%gpu?`
@@ -101,6 +102,13 @@ class Magics:
             raise CellSyntaxError(err, lines) from None
         title = next((text.strip() for text in cell.splitlines() if text.strip()), "")
         return CellText(source, python, title[:200], count, self._cell_id())
+
+    def _keep_result(self, value: Any) -> None:
+        """What IPython does with a result besides displaying it: `_`, `__`, `Out[n]` and `_n`."""
+        hook = self.shell.displayhook
+        hook.check_for_underscore()
+        hook.update_user_ns(value)
+        hook.fill_exec_result(value)
 
     def _cell_id(self) -> str:
         kernel = getattr(self.shell, "kernel", None)

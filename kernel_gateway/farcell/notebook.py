@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from farcell import config
 from farcell.exchange.homeward import Departure
 from farcell.exchange.sessions import Sessions
+from farcell.options import CellOptions
 from farcell.watch import OutputScreen
 from farcell_protocol.ids import RunId
 
@@ -42,7 +43,8 @@ def dial_executor(target: config.Target, on_start: OnStart) -> "Client":
 @dataclass
 class Notebook:
     """The state behind `%%gpu` in one kernel. `namespace` is the user's; `new_screen` makes a screen for
-    the cell now running, `dial` a connected client."""
+    the cell now running, `dial` a connected client; `keep_result` binds what a cell displayed to `_` and `Out`.
+    `use` says where cells without a magic run: here, if it is None."""
 
     namespace: dict[str, Any]
     name: str
@@ -51,6 +53,8 @@ class Notebook:
     left: dict[RunId, Departure] = field(default_factory=dict)
     seen: set[RunId] = field(default_factory=set)
     dial: "Callable[[config.Target, OnStart], Client]" = dial_executor
+    keep_result: Callable[[Any], object] = lambda value: None
+    use: CellOptions | None = None
     _client: "Client | None" = None
     _tell: OnStart = None
     _target: config.Target | None = None

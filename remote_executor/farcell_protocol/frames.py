@@ -42,15 +42,16 @@ class ValueInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ValueBack(msgspec.Struct, frozen=True, tag="value", omit_defaults=True):
-    """A name the cell bound or changed, coming home: by value in pieces, as a handle, or deleted.
+    """A name the cell bound or changed, coming home: by value in pieces, as a handle, as a module, or deleted.
 
     `status` is "value" (the pickle is the joined `data` of this frame and those before it until
-    `more` is false; `digest` is the xxh3-128 of the whole), "handle" (it stayed; `why` says why) or
-    "deleted" (the cell deleted it).
+    `more` is false; `digest` is the xxh3-128 of the whole), "handle" (it stayed; `why` says why),
+    "module" (`data` is the name to import it by) or "deleted" (the cell deleted it). The name `_` is the
+    value that the cell displayed as its result.
     """
 
     name: str
-    status: Literal["value", "handle", "deleted"]
+    status: Literal["value", "handle", "module", "deleted"]
     data: bytes = b""
     more: bool = False
     digest: str = ""

@@ -5,9 +5,10 @@ of a value that was just unpickled is not always the one it came from, so both d
 """
 
 import pickle
+import re
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,11 @@ from farcell_worker.pickling import Pickled, StaysHere, TooLarge, pickled
 
 _NOTHING = object()
 
-_READ_ONLY = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+_READ_ONLY = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _OF_IPYTHON = frozenset({"In", "Out", "_ih", "_oh", "_dh", "get_ipython", "exit", "quit", "open"})
+
+_RESULT = "_"
+"""Asked for under this name, the value that the cell displayed as its result comes home, if it displayed one."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Exchange:
         for value in cell.values:
             if value.name in wanted:
                 self._remember(value.name, value.digest, len(value.data))
+        if _RESULT in wanted:
+            self._results().pop(cell.execution_count, None)  # of an earlier kernel, which counted to this as well
         held = {**cell.known, **{value.name: value.digest for value in cell.values}}
         return Before({name: self._names.get(name, _NOTHING) for name in cell.returns}, held)
 
@@ -78,17 +84,40 @@ class Exchange:
                     self._names[name] = was
             raise
 
-    def results(self, cell: Cell, before: Before) -> Iterator[ValueBack]:
+    def results(self, cell: Cell, before: Before, *, finished: bool = True) -> Iterator[ValueBack]:
         """What comes home: for each name of `returns` that is new, changed or deleted. Made one by one, so that
-        what a value costs is paid when it is sent."""
+        what a value costs is paid when it is sent.
+
+        Whoever shares the session has bound names too. One that the client neither holds nor asks for, and that is
+        bound to the very object it was bound to before, is not this cell's and stays. `finished` says that the cell
+        ran to its end: what the client asks for was then bound for certain."""
         for name in dict.fromkeys(cell.returns):
+            if name == _RESULT:
+                yield from self._result(cell)
+                continue
             was, now = before.objects.get(name, _NOTHING), self._names.get(name, _NOTHING)
             if now is _NOTHING:
                 if was is not _NOTHING:
                     self._held.pop(name, None)
                     yield ValueBack(name, "deleted")
-            elif not _is_scenery(name, was, now):
+                continue
+            asked = finished and before.held.get(name) == ""
+            if now is was and not asked and not _may_differ(name, now, before.held):
+                continue
+            if isinstance(now, types.ModuleType):
+                yield from _module(name, now)
+            else:
                 yield from self._back(name, now, before.held.get(name, ""), cell.inline_limit_bytes)
+
+    def _results(self) -> dict[int, Any]:
+        """IPython's `Out`."""
+        found = self._names.get("_oh")
+        return found if isinstance(found, dict) else {}
+
+    def _result(self, cell: Cell) -> Iterator[ValueBack]:
+        value = self._results().get(cell.execution_count, _NOTHING)
+        if value is not _NOTHING:
+            yield from self._back(_RESULT, value, "", cell.inline_limit_bytes)
 
     def fetch(self, names: Sequence[str]) -> Iterator[ValueBack]:
         """These values whole, whatever their size.
@@ -170,10 +199,32 @@ def _load(value: Value) -> Any:
         raise BadRequest(f"the value {value.name!r} cannot be loaded in the worker: {why}", name=value.name) from err
 
 
-def _is_scenery(name: str, was: Any, now: Any) -> bool:
-    """Modules never travel; functions, classes and IPython's own names do only when they were bound anew."""
-    if isinstance(now, types.ModuleType):
-        return True
-    if now is not was:
+def _may_differ(name: str, value: Any, held: Mapping[str, str]) -> bool:
+    """Whether a name that is bound to the same object as before the cell may be news to the client: what it holds may
+    have changed in place, but not a module, a function or a class. What it does not hold is news only if the cell
+    bound it, which for some objects cannot be seen."""
+    if isinstance(value, _READ_ONLY) or name in _OF_IPYTHON:
         return False
-    return name in _OF_IPYTHON or isinstance(now, _READ_ONLY)
+    return bool(held.get(name)) or _is_one_for_all(value)
+
+
+def _is_one_for_all(value: Any) -> bool:
+    """Whether Python keeps one object for all values that equal it, so that being the same says nothing."""
+    match value:
+        case bool() | None:
+            return True
+        case int():
+            return -5 <= value <= 256
+        case str():
+            return len(value) < 2 or re.fullmatch(r"\w+", value, re.ASCII) is not None
+        case bytes():
+            return len(value) < 2
+        case tuple():
+            return not value
+    return False
+
+
+def _module(name: str, module: types.ModuleType) -> Iterator[ValueBack]:
+    """A module comes home as its name, for the client to import; one that nothing could import does not."""
+    if sys.modules.get(module.__name__) is module:
+        yield ValueBack(name, "module", module.__name__.encode())

@@ -119,7 +119,7 @@ class Worker:
             self._interrupts.disarm()
             return self._interrupted("while the cell's values were being loaded", cell.execution_count)
         reply = await self._transport.execute(cell.source, cell.execution_count, work.run)
-        self._send_results(cell, before)
+        self._send_results(cell, before, reply.ok)
         return End("ok" if reply.ok else "error", execution_count=reply.execution_count)
 
     def _admit(self, cell: Cell) -> Before:
@@ -134,9 +134,9 @@ class Worker:
         self._send_values(self._exchange.fetch(cell.fetch))
         return End("ok")
 
-    def _send_results(self, cell: Cell, before: Before) -> None:
+    def _send_results(self, cell: Cell, before: Before, finished: bool) -> None:
         if self._exchange is not None and cell.returns:
-            self._send_values(self._exchange.results(cell, before))
+            self._send_values(self._exchange.results(cell, before, finished=finished))
 
     def _send_values(self, values: Iterator[ValueBack]) -> None:
         """Pickling may run code of the user's and take long, so it can be interrupted: what is left does not come."""

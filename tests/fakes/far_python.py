@@ -41,7 +41,7 @@ def serve():
                     frames.append(Message("error", content))
                 if said.getvalue():
                     frames.insert(0, Message("stream", {"name": "stdout", "text": said.getvalue()}))
-                frames += exchange.results(cell, before)
+                frames += exchange.results(cell, before, finished=outcome == "ok")
         except FarcellError as err:
             outcome, reason = "refused", err.info()
         body = encode([encode(frame) for frame in [*frames, End(outcome, reason)]])

@@ -23,9 +23,10 @@ class Import:
 class Names:
     """What a piece of source does with the names around it.
 
-    `reads` are needed from outside; `writes` includes imports, functions and classes; `stars` are
-    modules imported with `*`, whose names cannot be known; `dotted` are the attribute chains that
-    begin at a name ("xml.etree.ElementTree"), by which submodules are recognised.
+    `reads` are needed from outside; `writes` includes imports, functions and classes, and `certain` are those
+    of them that are bound whenever the source runs to its end; `stars` are modules imported with `*`, whose
+    names cannot be known; `dotted` are the attribute chains that begin at a name
+    ("xml.etree.ElementTree"), by which submodules are recognised.
     """
 
     reads: frozenset[str] = frozenset()
@@ -34,6 +35,7 @@ class Names:
     imports: tuple[Import, ...] = ()
     stars: tuple[str, ...] = ()
     dotted: frozenset[str] = frozenset()
+    certain: frozenset[str] = frozenset()
 
 
 class Bindings(ast.NodeVisitor):
@@ -48,6 +50,11 @@ class Bindings(ast.NodeVisitor):
         self.dotted: set[str] = set()
         self._bound: set[str] = set()
         self._scopes: list[Scope] = []
+
+    @property
+    def certain(self) -> set[str]:
+        """The names that are bound at this point whichever way was taken to it."""
+        return set(self._bound)
 
     # ---- names ---------------------------------------------------------------------------------
 

@@ -28,4 +28,5 @@ def names_in(source: str) -> Names:
         tuple(walker.imports),
         tuple(walker.stars),
         frozenset(walker.dotted),
+        frozenset(walker.certain),
     )

@@ -17,7 +17,7 @@ class CellNeeds:
     """What a cell takes from here, and what of it may come back.
 
     `reads` exist here and the cell needs them. `returns` are all names whose value may differ
-    afterwards; modules, functions and classes that it only reads are not among them.
+    afterwards, imported modules included; modules, functions and classes that it only reads are not among them.
     """
 
     names: Names
@@ -29,7 +29,6 @@ def needs_of(names: Names, namespace: Mapping[str, Any]) -> CellNeeds:
     """Join a cell's names with the live namespace."""
     reads = tuple(name for name in sorted(names.reads) if travels(name, namespace))
     changed = {name for name in names.writes | names.deletes if not is_shells_own(name)}
-    changed -= {found.name for found in names.imports if not found.attribute}
     returns = changed | {name for name in reads if may_change(namespace[name])}
     return CellNeeds(names, reads, frozenset(returns))
 

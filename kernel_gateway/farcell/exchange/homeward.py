@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from farcell.analysis.names import Import
+from farcell.exchange.imports import bind_module
 from farcell.exchange.sessions import FarSession
 from farcell.handles import Handle
 from farcell.packing.values import digest_here
@@ -80,11 +82,15 @@ class Homecoming:
 
     def _bind_one(self, arrival: Arrival) -> str:
         name = arrival.name
+        if arrival.status == "module" and _is_module(self._namespace.get(name), arrival.data.decode()):
+            return self._bind_module(arrival)
         if self._moved_on(name):
             self._session.ledger.forget(name)
             return f"{name} was bound anew here while the run was going; the value here stays"
         if arrival.status == "deleted":
             return self._delete(name)
+        if arrival.status == "module":
+            return self._bind_module(arrival)
         if arrival.status == "value":
             try:
                 return self._bind_value(arrival, unpack_value(arrival.data))
@@ -123,8 +129,17 @@ class Homecoming:
         self._session.ledger.forget(name)
         self._namespace[name] = Handle(self._session, name, info, self._left.cell, why, self._fetch)
 
+    def _bind_module(self, arrival: Arrival) -> str:
+        self._session.ledger.forget(arrival.name)
+        bind_module(arrival.name, arrival.data.decode(), self._left.imports, self._namespace)
+        return ""
+
     def _delete(self, name: str) -> str:
         if name in self._left.deletes or name in self._left.here or self._session.ledger.holds(name):
             self._namespace.pop(name, None)
         self._session.ledger.forget(name)
         return ""
+
+
+def _is_module(value: Any, name: str) -> bool:
+    return isinstance(value, ModuleType) and value.__name__ == name

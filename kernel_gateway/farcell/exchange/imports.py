@@ -29,29 +29,34 @@ class LazyModule(ModuleType):
         return f"<module {self.__name__!r}, imported by a far cell and here when it is used>"
 
 
-def bind_imports(imports: Iterable[Import], namespace: dict[str, Any]) -> None:
-    """Bind what `import` statements bound there; `from` imports come home as values.
+def bind_module(name: str, module: str, imports: Iterable[Import], namespace: dict[str, Any]) -> None:
+    """Bind `name` to a module that it is bound to there. `imports` are the cell's import statements, as far as known.
 
-    A module that is loaded here, or is part of Python, is bound itself."""
-    for found in imports:
-        present = namespace.get(found.name)
-        if found.attribute or (isinstance(present, ModuleType) and present.__name__ == found.module):
-            continue
-        try:
-            _load(found.loads)
-            namespace[found.name] = _module(found.module)
-        except ImportError:
-            continue  # it is there and not here; a cell here that uses it will say so
+    A module that is loaded here, or is part of Python, is bound itself; but without the statement nobody knows which
+    submodules were imported with a package, so then they are found when they are used."""
+    statement = next((one for one in imports if (one.name, one.module) == (name, module)), None)
+    try:
+        if statement is not None:
+            _load(statement.loads)
+        present = namespace.get(name)
+        if not (isinstance(present, ModuleType) and present.__name__ == module):
+            namespace[name] = _module(module, known=statement is not None)
+    except ImportError:
+        return  # it is there and not here; a cell here that uses it will say so
 
 
 def _load(name: str) -> None:
-    if name and name.partition(".")[0] in sys.stdlib_module_names:
+    if name and _of_python(name):
         importlib.import_module(name)
 
 
-def _module(name: str) -> ModuleType:
-    if name in sys.modules:
-        return sys.modules[name]
-    if name.partition(".")[0] in sys.stdlib_module_names:
-        return importlib.import_module(name)
+def _module(name: str, *, known: bool) -> ModuleType:
+    if name in sys.modules or _of_python(name):
+        module = importlib.import_module(name)
+        if known or not hasattr(module, "__path__"):
+            return module
     return LazyModule(name)
+
+
+def _of_python(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names

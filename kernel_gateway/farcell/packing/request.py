@@ -12,6 +12,9 @@ from farcell_protocol.ids import new_run_id
 from farcell_protocol.messages.api import Interpreter, RunRequest
 from farcell_protocol.messages.cells import Cell, encode_cell
 
+RESULT = "_"
+"""The name under which a cell's result comes home."""
+
 
 @dataclass(frozen=True)
 class CellText:
@@ -28,12 +31,14 @@ class CellText:
 def cell_of(text: CellText, parcel: Parcel, ledger: Ledger, options: CellOptions) -> Cell:
     """What the worker executes. With `--once` no handle would outlive the cell, so values come back whole."""
     known = ledger.known({name: digest for name, digest in parcel.here.items() if name in parcel.returns})
+    # The worker sees whether a name is bound to another object than before, and takes our word where it is not.
+    asked = dict.fromkeys(sorted(parcel.certain | parcel.handles.keys()), "")
     return Cell(
         source=text.source,
         python=platform.python_version(),
         values=parcel.values,
-        returns=sorted(parcel.returns),
-        known=known,
+        returns=[*sorted(parcel.returns), RESULT],
+        known=asked | known,
         inline_limit_bytes=INLINE_LIMIT_BYTES if options.once else 1 * 2**20,
         execution_count=text.count,
     )

@@ -26,7 +26,7 @@ class Parcel:
 
     `values` travel; `stand` are there already, unchanged since; `handles` name values that live
     there. `here` are the digests of all of `values` and `stand`, `returns` the names that may come
-    back: those of the cell and of the functions it reaches.
+    back: those of the cell and of the functions it reaches. `certain` are those of them that the cell binds.
     """
 
     values: list[Value] = field(default_factory=list)
@@ -34,6 +34,7 @@ class Parcel:
     handles: dict[str, Handle] = field(default_factory=dict)
     here: dict[str, str] = field(default_factory=dict)
     returns: set[str] = field(default_factory=set)
+    certain: frozenset[str] = frozenset()
     sizes: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -49,7 +50,7 @@ def pack(needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger) -> Parc
         ValueNotPicklable: named by the path to the part.
         ValuesTooLarge: over `INLINE_LIMIT_BYTES`; the three largest are named.
     """
-    parcel = Parcel(returns=set(needs.returns))
+    parcel = Parcel(returns=set(needs.returns), certain=needs.names.certain & needs.returns)
     # A name that the cell only writes is packed too if it was exchanged before: should the write not happen (an
     # exception, a branch), the older value there must not come back over a newer one here.
     rewritten = {name for name in needs.returns if ledger.holds(name) and travels(name, namespace)}

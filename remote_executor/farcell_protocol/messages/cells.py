@@ -22,8 +22,10 @@ class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
     `returns` are the names the cell reads or writes; after the cell, each whose value is new or
     changed comes back, by value up to `inline_limit_bytes` (the size of its pickle), else as a
     handle. `known` has, for each of these names the client already holds, the digest of what it
-    holds: equal ones do not travel. `python` is the client's version ("3.11.7"): pickles are loaded
-    only under the same minor version. `fetch` asks for the named values whole, whatever their size, and runs nothing.
+    holds: equal ones do not travel; an empty digest asks for a name that the client holds nothing of and the cell
+    binds for certain, or that is a handle. `_` among `returns` asks for the value of the cell's `Out[n]`.
+    `python` is the client's version ("3.11.7"): pickles are loaded only under the same minor version.
+    `fetch` asks for the named values whole, whatever their size, and runs nothing.
     `execution_count` is the number of the local prompt, shown in tracebacks and `Out[n]`. `msg_id` is the id of the
     local request, which code finds as its parent (widgets do); `allow_stdin` says that somebody can answer `input()`.
     """

@@ -293,12 +293,77 @@ def test_a_refused_run_can_be_attached_to_and_says_why(far: Any, cell: Any) -> N
 
 
 def test_imports_of_a_detached_run_are_bound_when_it_is_attached(far: Any, cell: Any, shell: Any) -> None:
-    client = far(plays())
+    from farcell_protocol.frames import ValueBack
+
+    script = plays(ValueBack("c", "module", b"colorsys"))
+    client = far(script)
     cell("%%gpu --detach\nimport colorsys as c")
     request = client.requests[0]
-    client.known_runs[request.run] = (view(request), plays())
+    client.known_runs[request.run] = (view(request), script)
     cell("%gpu attach")
     assert shell.user_ns["c"].__name__ == "colorsys"
+
+
+def test_a_new_kernel_that_attaches_gets_values_and_imported_modules(far: Any, cell: Any, shell: Any) -> None:
+    from farcell_protocol.frames import ValueBack
+
+    client: ScriptedClient = far()
+    run = RunId("r-000000000001")
+    frames = [
+        ValueBack("xml", "module", b"xml"),
+        ValueBack("heavy", "module", b"not_here"),
+        *value("y", pickle.dumps(1)),
+    ]
+    client.known_runs[run] = (earlier(run, "ended", 1), plays(*frames))
+    assert cell("%gpu attach").success
+    assert cell("found = xml.etree.ElementTree.fromstring('<a/>').tag, y, heavy.__name__").success
+    assert shell.user_ns["found"] == ("a", 1, "not_here")
+
+
+def test_a_module_that_is_here_already_is_not_said_to_be_bound_anew(
+    far: Any, cell: Any, shell: Any, capsys: Any
+) -> None:
+    from farcell_protocol.frames import ValueBack
+
+    client: ScriptedClient = far()
+    run = RunId("r-000000000001")
+    client.known_runs[run] = (earlier(run, "ended", 1), plays(ValueBack("json", "module", b"json")))
+    cell("import json; mine = json")
+    cell("%gpu attach")
+    assert shell.user_ns["json"] is shell.user_ns["mine"]
+    assert "bound anew" not in capsys.readouterr().err
+
+
+def test_the_result_is_underscore_and_out_here_too(far: Any, cell: Any, shell: Any) -> None:
+    shown = Message("execute_result", {"execution_count": 2, "data": {"text/plain": "[1]"}, "metadata": {}})
+    far(plays(shown, *value("_", pickle.dumps([1]))))
+    cell("'before'")
+    result = cell("%%gpu\n[1]")
+    assert (result.result, shell.user_ns["_"], shell.user_ns["__"]) == ([1], [1], "before")
+    assert shell.user_ns["Out"][2] is shell.user_ns["_2"] is shell.user_ns["_"]
+    cell("len(_)")
+    assert shell.user_ns["_"] == 1
+
+
+def test_a_result_that_stayed_or_would_import_much_is_a_handle(far: Any, cell: Any, shell: Any) -> None:
+    from farcell.handles import Handle
+    from farcell_protocol.frames import ValueBack, ValueInfo
+
+    stayed = ValueBack("_", "handle", info=ValueInfo("Model", "<Model>"), why="too large")
+    heavy = value("_", b"cnot_loaded_here.parts\nThing\n.")
+    far(plays(stayed), plays(*heavy))
+    cell("%%gpu\nModel()")
+    assert isinstance(shell.user_ns["_"], Handle)
+    assert shell.user_ns["_"].name == "_1"
+    cell("%%gpu\nThing()")
+    assert "not_loaded_here would have to be imported" in repr(shell.user_ns["_"])
+
+
+def test_a_cell_without_a_result_leaves_underscore_alone(far: Any, cell: Any, shell: Any) -> None:
+    far(plays())
+    cell("5")
+    cell("%%gpu\nx = 1")
+    assert (shell.user_ns["_"], list(shell.user_ns["Out"])) == (5, [1])
 
 
 def test_ipythons_own_open_stays_and_the_users_travels(far: Any, cell: Any) -> None:

@@ -39,9 +39,33 @@ def test_a_value_changed_in_place_comes_back(worker: FarWorker) -> None:
     assert worker.run("x[0] = 9", known={"x": digest}, returns=["x"]).names_back() == ["x"]
 
 
-def test_a_change_the_client_does_not_hold_comes_back_even_if_this_cell_did_not_make_it(worker: FarWorker) -> None:
-    worker.run("x = [1]")
-    assert worker.run("x", returns=["x"]).names_back() == ["x"]
+def test_what_somebody_else_bound_in_the_session_stays_there(worker: FarWorker) -> None:
+    worker.run("x = [1]; import math; from fractions import Fraction")
+    names = ["x", "math", "Fraction"]
+    assert worker.run("x\nif 0: x = 2; import math; from fractions import Fraction", returns=names).names_back() == []
+    assert worker.run("1/0; x = 2", returns=["x"], known={"x": ""}).names_back() == []
+
+
+def test_what_the_client_asks_for_comes_even_if_it_is_bound_to_the_same_object_again(worker: FarWorker) -> None:
+    worker.run("x = y = [1]; import math; from fractions import Fraction")
+    names = ["x", "math", "Fraction"]
+    cell = "x = y; import math; from fractions import Fraction"
+    assert worker.run(cell, returns=names, known=dict.fromkeys(names, "")).names_back() == names
+
+
+@pytest.mark.parametrize("value", ["7", "None", "True", "'word'", "''", "b''", "()"])
+def test_rebinding_what_python_has_one_object_of_is_never_overlooked(worker: FarWorker, value: str) -> None:
+    worker.run(f"x = {value}")
+    assert worker.run(f"for x in [{value}]: pass", returns=["x"]).names_back() == ["x"]
+
+
+def test_the_result_that_was_displayed_comes_back_as_underscore(worker: FarWorker) -> None:
+    ran = worker.run("[1, 2]", returns=["_"], execution_count=7)
+    assert pickle.loads(ran.pickle_of("_")) == [1, 2]
+    assert worker.run("[1, 2];", returns=["_"], execution_count=8).names_back() == []
+    assert worker.run("x = 1", returns=["_"], execution_count=7).names_back() == []  # a new kernel's seventh cell
+    ran = worker.run("import threading\nthreading.Lock()", returns=["_"], execution_count=9)
+    assert ran.backs("_")[0].status == "handle"
 
 
 def test_a_value_bound_back_to_what_the_client_holds_does_not_travel(worker: FarWorker) -> None:
@@ -100,7 +124,7 @@ def test_a_handle_shows_shape_type_and_size_of_an_array(worker: FarWorker) -> No
     assert (info.type, info.shape, info.dtype) == ("numpy.ndarray", (1000, 500), "float32")
     assert info.size_bytes == 2_000_000
     assert ran.backs("y")[0].status == "handle"
-    assert ran.names_back() == ["x", "y"]
+    assert ran.names_back() == ["x", "y", "np"]
 
 
 def test_what_cannot_be_pickled_stays_with_the_reason(worker: FarWorker) -> None:
@@ -123,13 +147,19 @@ def test_what_cannot_be_pickled_stays_with_the_reason(worker: FarWorker) -> None
     assert ran.end.outcome == "ok"
 
 
-def test_modules_and_functions_that_were_only_read_stay(worker: FarWorker) -> None:
+def test_an_imported_module_comes_as_its_name_and_what_was_only_read_stays(worker: FarWorker) -> None:
     def double(x: int) -> int:
         return 2 * x
 
     data = cloudpickle.dumps(double)
     ran = worker.run("import math\ny = double(4)", values=[value_of("double", data)], returns=["double", "math", "y"])
-    assert ran.names_back() == ["y"]
+    assert ran.names_back() == ["math", "y"]
+    assert ran.backs("math") == [ValueBack("math", "module", b"math")]
+    assert worker.run("double(4)", returns=["double", "math"]).names_back() == []
+
+
+def test_a_module_that_nothing_can_import_stays(worker: FarWorker) -> None:
+    assert worker.run("import types\nm = types.ModuleType('m')", returns=["m"]).names_back() == []
 
 
 def test_functions_and_classes_of_the_notebook_come_home_by_value(worker: FarWorker) -> None:
