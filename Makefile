@@ -3,7 +3,8 @@
 .PHONY: help setup demo lab test system check format bench docs build lock clean
 
 PY := .venv/bin/python
-PACKAGES := farcell farcell_protocol farcell_executor farcell_agent farcell_keeper farcell_worker
+# What `make test` and `make system` take their tests from: TESTS="tests/unit/worker tests/contract".
+TESTS := tests
 
 help: ## list the chores
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -20,10 +21,10 @@ lab: setup ## open JupyterLab (comes with the browser part)
 	@$(PY) -m jupyter lab examples/notebooks/quickstart.ipynb
 
 test: setup ## the fast tests
-	@$(PY) -m pytest -m "not system" -n 2 --dist loadgroup
+	@$(PY) -m pytest -m "not system" -n 2 --dist loadgroup $(TESTS)
 
 system: setup ## the tests that need real engines, other users, minutes
-	@$(PY) -m pytest -m system
+	@$(PY) -m pytest -m system $(TESTS)
 
 check: setup ## format, lint, types, import contracts
 	@$(PY) -m ruff format --check .

@@ -10,22 +10,30 @@ set -eu
 which=${1:?run or dev}
 cd "$(dirname "$0")/.."
 
-fits() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+fits() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 find_python() {
-    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
-        if command -v "$candidate" >/dev/null 2>&1 && fits "$candidate"; then
+    # What somebody chose is used or refused, never replaced.
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+    else
+        set -- python3 python3.13 python3.12 python3.11 /usr/bin/python3
+    fi
+    for candidate; do
+        if fits "$candidate"; then
             command -v "$candidate"
             return
         fi
     done
-    echo "farcell needs Python 3.11 or newer with its venv module; on Debian or Ubuntu type:" \
-        "sudo apt-get install python3 python3-venv" >&2
+    sudo="sudo "
+    if [ "$(id -u)" = 0 ]; then sudo=""; fi
+    echo "farcell needs Python 3.11 or newer with its venv module${PYTHON:+, which PYTHON=$PYTHON is not};" \
+        "on Debian or Ubuntu type: ${sudo}apt-get install python3 python3-venv" >&2
     exit 1
 }
 
-if [ -e .venv ] && ! .venv/bin/python -c '' 2>/dev/null; then
-    rm -rf .venv # moved here from elsewhere, or its Python is gone
+if [ -e .venv ] && ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+    rm -rf .venv # moved here from elsewhere, or its Python is gone, or it was never finished
 fi
 if [ ! -e .venv ]; then
     python=$(find_python)
@@ -41,8 +49,9 @@ for made in "$which" dev; do
 done
 
 echo "Installing what '$which' needs into .venv ..." >&2
-pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
-pip install --quiet --require-hashes -r "requirements/$which.txt"
+# Where a user's pip installs by default (PIP_USER, `user = true`) is not this environment.
+pip_install() { .venv/bin/python -m pip --disable-pip-version-check install --quiet --no-user "$@"; }
+pip_install --require-hashes -r "requirements/$which.txt"
 # The build tools are locked with the rest, so nothing unlocked is fetched for building farcell itself.
-pip install --quiet --no-deps --no-build-isolation --editable .
+pip_install --no-deps --no-build-isolation --editable .
 echo "$wanted $PWD" >".venv/farcell-$which"

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -147,6 +148,8 @@ def installation(data: Path, **environment: str) -> Iterator[Installation]:
             _kill(pid)
         for process in made.processes:
             process.wait(15)
+        # A data directory deep down has its sockets in a folder elsewhere.
+        shutil.rmtree(made.places.runtime, ignore_errors=True)
 
 
 def rest(where: Places, path: str) -> Any:
