@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from farcell_protocol.errors import FarcellError, FramingError, Unavailable
-from farcell_protocol.frames import Frame, decode_frame
-from farcell_protocol.ids import RunId
+from farcell_protocol.frames import Frame, Heard, decode_frame
+from farcell_protocol.ids import RunId, TellId
 from farcell_protocol.messages.api import RunView
 
 HELD_BYTES = 8 * 2**20
@@ -125,11 +125,19 @@ class Follower:
     anything: call `next` again.
     """
 
-    def __init__(self, run: RunId, after: int, inbox: Inbox, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        run: RunId,
+        after: int,
+        inbox: Inbox,
+        on_close: Callable[[], None],
+        on_heard: Callable[[list[TellId]], None] = lambda tells: None,
+    ) -> None:
         self.run = run
         self.last = after
         self._inbox = inbox
         self._on_close = on_close
+        self._on_heard = on_heard
         self._over = False
 
     def next(self, timeout_s: float | None) -> Event | None:
@@ -148,7 +156,7 @@ class Follower:
             return None
         if isinstance(item, FarcellError):
             raise item
-        event = _open(item) if isinstance(item, Encoded) else item
+        event = self._open(item) if isinstance(item, Encoded) else item
         last = self.last if not isinstance(event, Batch) else event.first + len(event.frames) - 1
         over = isinstance(event, Changed) and event.view.state == "ended"
         if over:
@@ -164,14 +172,22 @@ class Follower:
             self._on_close()
             self._inbox.put(Unavailable(f"run {self.run} is no longer followed here", run=self.run))
 
+    def leave_the_rest(self) -> None:
+        """The reader has seen all it wants. What still comes of the run, its "ended" at the latest, ends the
+        following by itself; nothing has to be said to the executor."""
+        self._over = True
+
     def __del__(self) -> None:
         # An interrupted cell may drop its follower unclosed; the executor should not go on sending.
         if not getattr(self, "_over", True):
             self._on_close()
 
-
-def _open(item: Encoded) -> Batch:
-    try:
-        return Batch(item.first, [decode_frame(frame) for frame in item.frames])
-    except msgspec.DecodeError as err:
-        raise FramingError(f"cannot read the frames from {item.first} on: {err}", first=item.first) from err
+    def _open(self, item: Encoded) -> Batch:
+        try:
+            frames = [decode_frame(frame) for frame in item.frames]
+        except msgspec.DecodeError as err:
+            raise FramingError(f"cannot read the frames from {item.first} on: {err}", first=item.first) from err
+        heard = [tell for frame in frames if isinstance(frame, Heard) for tell in frame.tells]
+        if heard:
+            self._on_heard(heard)
+        return Batch(item.first, frames)

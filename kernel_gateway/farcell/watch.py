@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from farcell import follow
 from farcell.failures import FarInterrupt
 from farcell.presses import Presses
@@ -37,6 +39,9 @@ class Following(Protocol):
 
     def close(self) -> None:
         """Follow no more."""
+
+    def leave_the_rest(self) -> None:
+        """Take nothing more; the run is about to end."""
 
 
 class Stopping(Protocol):
@@ -116,16 +121,31 @@ class Watch:
     def _take(self, event: follow.Event | None) -> None:
         match event:
             case follow.Changed(view=view):
-                if self._seen.view is None or view.state != self._seen.view.state:
-                    self._since = self._clock()
-                self._seen.view = view
-                self._on_view(view)
+                self._see(view)
             case follow.Batch(frames=frames):
                 self._take_frames(frames)
+                self._leave_at_a_good_end()
             case follow.LinkDown(why=why):
                 self._down_since, self._down_why = self._clock(), why
             case follow.LinkUp():
                 self._down_since = None
+
+    def _see(self, view: RunView) -> None:
+        if self._seen.view is None or view.state != self._seen.view.state:
+            self._since = self._clock()
+        self._seen.view = view
+        self._on_view(view)
+
+    def _leave_at_a_good_end(self) -> None:
+        """A good end cannot be changed by anybody, so its frame is word enough: the executor's comes a moment later.
+
+        Its time is on the executor's clock, like that of the start."""
+        end, view = self._seen.end, self._seen.view
+        if end is None or end.outcome != "ok" or view is None or view.started is None or view.state == "ended":
+            return
+        self._follower.leave_the_rest()
+        ended = view.started + (self._clock() - self._since)
+        self._see(msgspec.structs.replace(view, state="ended", outcome="ok", ended=ended))
 
     def _take_frames(self, frames: list[Frame]) -> None:
         if frames and isinstance(frames[-1], End):

@@ -74,7 +74,7 @@ class ScriptedFollower:
     """Plays a script, one step per `next`."""
 
     def __init__(self, run: RunId, steps: Iterable[Step]) -> None:
-        self.run, self.last, self.closed = run, 0, False
+        self.run, self.last, self.closed, self.left = run, 0, False, False
         self._steps = iter(steps)
 
     def next(self, timeout_s: float | None) -> Event | None:
@@ -88,6 +88,9 @@ class ScriptedFollower:
 
     def close(self) -> None:
         self.closed = True
+
+    def leave_the_rest(self) -> None:
+        self.left = True
 
 
 class ScriptedClient:

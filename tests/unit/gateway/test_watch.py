@@ -64,7 +64,22 @@ def test_a_quick_cell_has_its_line_once_and_above_its_output() -> None:
 def test_a_quick_quiet_cell_has_its_line_at_the_end() -> None:
     watch, screen, _ = watched(plays()(REQUEST))
     watch.to_the_end()
-    assert screen.log == ["[quiet] H100 (simulated) · 1.2 s · run r-1"]
+    assert screen.log == ["[quiet] H100 (simulated) · 0.0 s · run r-1"]
+
+
+def test_a_good_end_is_left_at_its_frame_with_the_time_it_took_by_the_clock_here() -> None:
+    clock = Clock()
+    steps = [Changed(view(REQUEST, "running")), clock.passes(0.5), Batch(1, [End("ok")]), AssertionError]
+    watch, screen, _ = watched(steps, clock)
+    seen = watch.to_the_end()
+    assert (seen.view.state, seen.view.outcome, seen.view.ended) == ("ended", "ok", 100.5)
+    assert screen.log[-1] == "[quiet] H100 (simulated) · 0.5 s · run r-1"
+
+
+def test_an_end_that_the_executor_may_name_otherwise_is_waited_for() -> None:
+    last = view(REQUEST, "ended", outcome="timed-out", reason=ErrorInfo("timed-out", "over its time limit"))
+    watch, screen, _ = watched([Changed(view(REQUEST, "running")), Batch(1, [End("error")]), Changed(last)])
+    assert watch.to_the_end().view.outcome == "timed-out"
 
 
 def test_a_slow_cell_tells_what_it_waits_for_about_once_a_second() -> None:
@@ -91,7 +106,7 @@ def test_a_slow_cell_tells_what_it_waits_for_about_once_a_second() -> None:
         "[busy] running on H100 (simulated) · 0.0 s",
         "[busy] running on H100 (simulated) · 1.0 s",
         "a",
-        "[quiet] H100 (simulated) · 1.2 s · run r-1",
+        "[quiet] H100 (simulated) · 1.5 s · run r-1",
     ]
 
 
@@ -107,7 +122,7 @@ def test_output_that_comes_before_the_line_was_due_has_it_above() -> None:
     assert screen.log == [
         "[busy] running on H100 (simulated) · 0.0 s",
         "a",
-        "[quiet] H100 (simulated) · 1.2 s · run r-1",
+        "[quiet] H100 (simulated) · 0.0 s · run r-1",
     ]
 
 
