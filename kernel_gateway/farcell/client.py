@@ -10,9 +10,10 @@ from farcell import blocking, embedded, rest
 from farcell.config import Target
 from farcell.follow import Follower, Inbox
 from farcell.stream import Stream
-from farcell_protocol.errors import ExecutorUnreachable, MessageTooLarge
+from farcell.tells import update_in
+from farcell_protocol.errors import ExecutorUnreachable, MessageTooLarge, Unavailable
 from farcell_protocol.framing import MAX_RECORD_BYTES
-from farcell_protocol.ids import RunId, SessionId
+from farcell_protocol.ids import RunId, SessionId, new_tell_id
 from farcell_protocol.messages.api import (
     Cancel,
     DeviceView,
@@ -24,7 +25,9 @@ from farcell_protocol.messages.api import (
     RunView,
     SessionView,
     Simulate,
+    Tell,
 )
+from farcell_protocol.messages.cells import Told, encode_told
 
 T = TypeVar("T")
 
@@ -83,13 +86,7 @@ class Client:
         Raises:
             MessageTooLarge: the request is over the limit of a message; nothing was sent.
         """
-        size = len(request.payload)
-        if size > MAX_RECORD_BYTES - _ENVELOPE_BYTES:
-            raise MessageTooLarge(
-                f"the cell and its values are {size:,} bytes, over the limit of {MAX_RECORD_BYTES:,}",
-                size_bytes=size,
-                limit_bytes=MAX_RECORD_BYTES,
-            )
+        _check_size(len(request.payload), "the cell and its values are")
         return self._follower(request.run, 0, lambda stream, inbox: stream.lines.submit(request, inbox))
 
     def follow(self, run: RunId, after: int = 0) -> Follower:
@@ -100,7 +97,11 @@ class Client:
         loop, stream = self._connected()
         inbox = Inbox(lambda: loop.soon(lambda: stream.say(stream.lines.resume(run, inbox))))
         follower = Follower(
-            run, after, inbox, on_close=lambda: loop.soon(lambda: stream.say(stream.lines.leave(run, inbox)))
+            run,
+            after,
+            inbox,
+            on_close=lambda: loop.soon(lambda: stream.say(stream.lines.leave(run, inbox))),
+            on_heard=lambda tells: loop.soon(lambda: stream.say(stream.lines.heard(run, tells))),
         )
         loop.soon(lambda: stream.begin(inbox, begin(stream, inbox)))
         return follower
@@ -127,6 +128,23 @@ class Client:
             return bool(said)
 
         return loop.run(send(), _SEND_S)
+
+    def tell(self, run: RunId, told: Told) -> None:
+        """Tell something to a run that is followed here, after what it was told before. Never waits; sent again over
+        broken links until the run has heard it or ended.
+
+        Raises:
+            MessageTooLarge: it fits into no message.
+            Unavailable: so much waits to be heard already that no more is taken.
+        """
+        payload = encode_told(told)
+        _check_size(len(payload), "the message to the run is")
+        loop, stream = self._loop, self._stream
+        if loop is None or stream is None:
+            return
+        if not stream.lines.tells.has_room(run, len(payload)):
+            raise Unavailable(f"run {run} hears nothing at the moment, and too much waits to be said to it", run=run)
+        loop.soon(stream.tell, Tell(run, new_tell_id(), payload), update_in(told))
 
     # ---- everything else, as plain requests -----------------------------------------------------------
 
@@ -225,3 +243,12 @@ class Client:
 async def _close(stream: Stream) -> None:
     await stream.settle(2.0)
     await stream.close()
+
+
+def _check_size(size: int, what: str) -> None:
+    if size > MAX_RECORD_BYTES - _ENVELOPE_BYTES:
+        raise MessageTooLarge(
+            f"{what} {size:,} bytes, over the limit of {MAX_RECORD_BYTES:,}",
+            size_bytes=size,
+            limit_bytes=MAX_RECORD_BYTES,
+        )

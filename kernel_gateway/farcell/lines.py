@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from farcell.follow import HELD_BYTES, Changed, Encoded, Inbox, Item
+from farcell.tells import Tells, Update
 from farcell_protocol.errors import FarcellError, StreamGap, Unavailable, error_from
-from farcell_protocol.ids import RunId
+from farcell_protocol.ids import RunId, TellId
 from farcell_protocol.messages.api import (
     Cancel,
     Follow,
@@ -21,6 +22,7 @@ from farcell_protocol.messages.api import (
     RunRequest,
     RunView,
     Submit,
+    Tell,
     ToClient,
     Unfollow,
 )
@@ -53,8 +55,9 @@ class Lines:
     """All runs a client follows. Each method returns the messages to send now, if there is a link;
     without one they may be dropped, since `opening` says everything again."""
 
-    def __init__(self) -> None:
+    def __init__(self, tells: Tells | None = None) -> None:
         self._lines: dict[RunId, Line] = {}
+        self.tells = tells or Tells()
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -95,8 +98,12 @@ class Lines:
         if line.unsent is not None:
             line.wanted = False
             return []
-        del self._lines[run]
+        self._remove(run)
         return [Unfollow(run)]
+
+    def _remove(self, run: RunId) -> None:
+        self._lines.pop(run, None)
+        self.tells.forget(run)
 
     def resume(self, run: RunId, inbox: Inbox) -> list[FromClient]:
         """Its reader has caught up."""
@@ -114,6 +121,14 @@ class Lines:
         line.controls.append(message)
         return [message]
 
+    def pass_on(self, tell: Tell, update: Update | None) -> list[FromClient]:
+        """Tell a followed run something; nothing if it is not followed, for then nobody would see that it hears."""
+        return [*self.tells.add(tell, update)] if tell.run in self._lines else []
+
+    def heard(self, run: RunId, tells: list[TellId]) -> list[FromClient]:
+        """The run has these."""
+        return [*self.tells.heard(run, tells)]
+
     def opening(self) -> list[FromClient]:
         """What to say first on a new link."""
         said: list[FromClient] = []
@@ -123,6 +138,7 @@ class Lines:
                 said += self._submit_again(line, line.unsent)
             elif not line.paused:
                 said.append(Follow(line.run, line.receiver.last))
+            said += self.tells.opening(line.run)
         return said
 
     def _submit_again(self, line: Line, request: Submit) -> list[FromClient]:
@@ -159,7 +175,7 @@ class Lines:
             line.controls.clear()
         if line.wanted:
             return []
-        del self._lines[line.run]
+        self._remove(line.run)
         return [Unfollow(line.run)]
 
     def _changed(self, line: Line, view: RunView) -> list[FromClient]:
@@ -168,7 +184,7 @@ class Lines:
             return []
         if line.receiver.last < view.frames:
             return [] if line.paused else self._ask_again(line)
-        del self._lines[line.run]
+        self._remove(line.run)
         line.inbox.put(Changed(view))
         return []
 
@@ -220,5 +236,5 @@ class Lines:
             self._fail(line, error)
 
     def _fail(self, line: Line, error: FarcellError) -> None:
-        self._lines.pop(line.run, None)
+        self._remove(line.run)
         line.inbox.put(error)

@@ -17,9 +17,10 @@ from farcell.config import Target
 from farcell.dial import Link, dial
 from farcell.follow import Inbox, LinkDown, LinkUp
 from farcell.lines import Lines
+from farcell.tells import AGAIN_S, Update
 from farcell_protocol.errors import FarcellError, MessageTooLarge, Unavailable
 from farcell_protocol.framing import unpack
-from farcell_protocol.messages.api import FromClient, ToClient
+from farcell_protocol.messages.api import FromClient, Tell, ToClient
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -66,6 +67,7 @@ class Stream:
         self._down: LinkDown | None = None
         self._backoff = Backoff()
         self._settled = asyncio.Event()
+        self._reminder: asyncio.TimerHandle | None = None
 
     @property
     def live(self) -> bool:
@@ -96,6 +98,21 @@ class Stream:
             inbox.put(self._down)
         self.say(messages)
 
+    def tell(self, tell: Tell, update: Update | None) -> None:
+        """Tell a followed run something, again and again until it is heard."""
+        self.say(self.lines.pass_on(tell, update))
+        self._remind_later()
+
+    def _remind_later(self) -> None:
+        if self._reminder is None and self.lines.tells:
+            self._reminder = asyncio.get_running_loop().call_later(AGAIN_S / 2, self._remind)
+
+    def _remind(self) -> None:
+        self._reminder = None
+        if self._link is not None:  # a new one begins with all of it anyway
+            self.say(self.lines.tells.again())
+        self._remind_later()
+
     async def settle(self, timeout_s: float) -> None:
         """Wait until the executor has confirmed every request, at most `timeout_s`."""
         try:
@@ -111,6 +128,8 @@ class Stream:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._reminder is not None:
+            self._reminder.cancel()
         self.lines.fail(Unavailable("the connection to the executor was closed here"))
 
     async def _keep(self, socket: "ClientConnection | None") -> None:

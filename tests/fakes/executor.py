@@ -23,10 +23,11 @@ import msgspec
 import uvicorn
 
 from farcell_protocol.errors import ErrorInfo
-from farcell_protocol.frames import End, Message
+from farcell_protocol.frames import End, Heard, Message
 from farcell_protocol.framing import pack
-from farcell_protocol.ids import RunId, SessionId
+from farcell_protocol.ids import RunId, SessionId, TellId
 from farcell_protocol.messages import api
+from farcell_protocol.messages.cells import Told, decode_told
 from farcell_protocol.places import data_directory, places
 
 TOKEN = "t-stubstubstub.secret"
@@ -50,6 +51,8 @@ class Run:
     frames: list[bytes] = field(default_factory=list)
     times_executed: int = 0
     held: bool = False
+    told: dict[TellId, Told] = field(default_factory=dict)
+    """What it was told, each once, in the order in which it came."""
     bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ring(self) -> None:
@@ -73,6 +76,8 @@ class Executor:
     """Each request ends its connection with this code."""
     rejects_bare: bool = False
     """Refuse websockets with a bare 403, as most servers do."""
+    drop_tells: int = 0
+    """So many of what runs are told get lost on the way."""
     runs: dict[RunId, Run] = field(default_factory=dict)
     said: list[api.FromClient] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -193,6 +198,17 @@ class Executor:
                 following.pop(run).cancel()
             case api.Interrupt(run=run) | api.Cancel(run=run) if run in self.runs:
                 self.finish(self.runs[run])
+            case api.Tell(run=run) if run in self.runs and self.runs[run].view.state != "ended":
+                self._tell(self.runs[run], message)
+
+    def _tell(self, run: Run, message: api.Tell) -> None:
+        if self.drop_tells:
+            self.drop_tells -= 1
+            return
+        if message.tell not in run.told:
+            run.told[message.tell] = decode_told(message.payload)
+            run.frames.append(pack(Heard([message.tell])))
+            run.ring()
 
     def _follow(self, run: RunId, after: int, following: dict[RunId, "asyncio.Task[None]"], send: Any) -> None:
         if run in following:
@@ -202,7 +218,8 @@ class Executor:
     def _begin(self, request: api.RunRequest) -> None:
         if request.run in self.runs:
             return
-        play = msgspec.json.decode(request.payload, type=Play)
+        comms = request.kind == "comms"
+        play = Play(lines=0, held=True) if comms else msgspec.json.decode(request.payload, type=Play)
         view = api.RunView(request.run, SessionId("s-1"), "running", request.title, request.gpu, "", "", time.time())
         run = self.runs[request.run] = Run(view, play, times_executed=1, held=play.held)
         pad = "." * play.size_bytes

@@ -24,9 +24,10 @@ from farcell_protocol.errors import (
     Unavailable,
     VersionMismatch,
 )
-from farcell_protocol.frames import End, Message
+from farcell_protocol.frames import End, Heard, Message
 from farcell_protocol.ids import RunId, new_run_id
 from farcell_protocol.messages import api
+from farcell_protocol.messages.cells import InputReply
 from tests.fakes.executor import TOKEN, Executor, Served, play
 from tests.fakes.proxy import Proxy
 
@@ -458,3 +459,50 @@ def test_plain_requests_are_answered_in_the_protocols_structs(
     assert [device.model for device in client.simulate("H100:2")] == ["H100:2"]
     with pytest.raises(NotFound):
         client.stop_session(api.SessionId("s-nosuch"))
+
+
+def said(executor: Executor, run: RunId) -> list[str]:
+    """What a run was told, in order."""
+    return [told.value for told in executor.runs[run].told.values() if isinstance(told, InputReply)]
+
+
+def hears(follower: Follower, count: int) -> None:
+    """Follow until so many frames say that something was heard."""
+    heard = 0
+    while heard < count:
+        event = follower.next(WAIT_S)
+        assert event is not None, f"nothing for {WAIT_S} s; {heard} heard"
+        heard += sum(isinstance(frame, Heard) for frame in event.frames) if isinstance(event, Batch) else 0
+
+
+def test_what_a_run_is_told_arrives_once_and_in_order_over_links_that_break(
+    executor: Executor, proxy: Proxy, connect: Connect
+) -> None:
+    proxy.cut_every_bytes = 2500
+    client = connect(proxy.url)
+    follower = client.submit(request(lines=0, held=True))
+    for n in range(200):
+        client.tell(follower.run, InputReply(n, str(n)))
+    hears(follower, 200)
+    assert said(executor, follower.run) == [str(n) for n in range(200)]
+    assert proxy.cuts > 2
+
+
+def test_what_got_lost_on_the_way_is_said_again(executor: Executor, served: Served, connect: Connect) -> None:
+    executor.drop_tells = 1
+    client = connect(served.url)
+    follower = client.submit(request(lines=0, held=True))
+    client.tell(follower.run, InputReply(1, "a"))
+    client.tell(follower.run, InputReply(2, "b"))
+    hears(follower, 2)
+    assert said(executor, follower.run) == ["a", "b"]
+    ids = [message.tell for message in executor.said if isinstance(message, api.Tell)]
+    assert len(ids) == 3
+    assert len(set(ids)) == 2
+
+
+def test_a_message_to_a_run_that_fits_nowhere_is_refused_here(served: Served, connect: Connect) -> None:
+    client = connect(served.url)
+    follower = client.submit(request(lines=0, held=True))
+    with pytest.raises(MessageTooLarge):
+        client.tell(follower.run, InputReply(1, "x" * 2**26))
