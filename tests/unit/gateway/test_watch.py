@@ -78,7 +78,7 @@ def test_a_good_end_is_left_at_its_frame_with_the_time_it_took_by_the_clock_here
 
 def test_an_end_that_the_executor_may_name_otherwise_is_waited_for() -> None:
     last = view(REQUEST, "ended", outcome="timed-out", reason=ErrorInfo("timed-out", "over its time limit"))
-    watch, screen, _ = watched([Changed(view(REQUEST, "running")), Batch(1, [End("error")]), Changed(last)])
+    watch, _screen, _ = watched([Changed(view(REQUEST, "running")), Batch(1, [End("error")]), Changed(last)])
     assert watch.to_the_end().view.outcome == "timed-out"
 
 
