@@ -24,7 +24,7 @@ from farcell_protocol.version import OLDEST, PROTOCOL
 
 T = TypeVar("T")
 
-_ANSWER_S = 30.0
+ANSWER_S = 30.0
 _PIECE_BYTES = 64 * 2**10
 
 
@@ -35,17 +35,17 @@ class Caller:
     address: str
     token: str = field(repr=False)
 
-    def ask(self, method: str, path: str, kind: type[T], body: object = None) -> T:
+    def ask(self, method: str, path: str, kind: type[T], body: object = None, timeout_s: float = ANSWER_S) -> T:
         """Send a request under /v1, and read its JSON answer as `kind`.
 
         Raises:
             ExecutorUnreachable: nobody answers; the text says what to type.
             FarcellError: what the executor answered, by class.
         """
-        return msgspec.json.decode(b"".join(self.stream(method, path, body)) or b"null", type=kind)
+        return msgspec.json.decode(b"".join(self.stream(method, path, body, timeout_s)) or b"null", type=kind)
 
     def stream(
-        self, method: str, path: str, body: object = None, timeout_s: float | None = _ANSWER_S
+        self, method: str, path: str, body: object = None, timeout_s: float | None = ANSWER_S
     ) -> Iterator[bytes]:
         """Like `ask`, for the answer's bytes as they come."""
         connection = self._connection(timeout_s)

@@ -2,15 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from farcell_executor.calls import Caller, find
-from farcell_executor.lock import wait_until_free
 from farcell_executor.settings import DEFAULT_PORT
 from farcell_protocol.errors import BadRequest, DataDirectoryInUse, FarcellError
 from farcell_protocol.places import Places, data_directory, places
@@ -22,7 +19,6 @@ tokens = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True)
 app.add_typer(tokens, name="token")
 
 Data = Annotated[Path | None, typer.Option(help="the data directory, else FARCELL_DATA or the usual one")]
-_KEEPER_LEAVES_S = 10.0
 IN_USE = 75  # EX_TEMPFAIL of sysexits.h: somebody else does it already
 
 
@@ -113,20 +109,25 @@ def cancel(
 
 @app.command()
 def stop(
-    drain: Annotated[bool, typer.Option("--drain", help="end the executor only; what runs goes on")] = False,
+    leave_workers: Annotated[
+        bool,
+        typer.Option("--leave-workers", help="end the executor only: the next one adopts what runs"),
+    ] = False,
     data: Data = None,
 ) -> None:
-    """End all sessions and the executor, and wait until it has gone, and unless drained its keeper too."""
-    where = _places(data)
-    caller = _caller(data)
-    caller.ask("POST", "/drain" if drain else "/stop", Any)
-    with _released(where):
-        if drain:
-            print("drained: what runs goes on")
-        elif wait_until_free(where.keeper_lock, _KEEPER_LEAVES_S):
-            print("stopped")
-        else:
-            print(f"stopped, but after {_KEEPER_LEAVES_S:g} s its keeper has not ended: see {where.keeper_log}")
+    """Stop the executor with its workers and their keeper, and say what was ended.
+
+    Waits until they have gone: 30 s for the workers, 20 s for the executor, 10 s for the keeper. What is still
+    there then is named with its process id, and with how to end it; the exit status is 1. Workers that
+    outlived a killed executor are ended as well.
+    """
+    from farcell_agent.keeper import dismiss_keeper
+    from farcell_executor.farewell import stop_here, stop_there
+
+    if data is None and os.environ.get("FARCELL_URL"):
+        print(stop_there(_caller(data), leave_workers=leave_workers))
+    else:
+        print(stop_here(_places(data), leave_workers=leave_workers, dismiss_keeper=dismiss_keeper))
 
 
 @app.command()
@@ -192,23 +193,6 @@ def _places(data: Path | None) -> Places:
 def _caller(data: Path | None) -> Caller:
     url = None if data else os.environ.get("FARCELL_URL")
     return find(_places(data), url=url, token=os.environ.get("FARCELL_TOKEN") if url else None)
-
-
-@contextmanager
-def _released(where: Places) -> Iterator[None]:
-    """Wait until the executor has let go of its data directory: the kernel tells us through the lock."""
-    import fcntl
-
-    try:
-        descriptor = os.open(where.executor_lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 if __name__ == "__main__":

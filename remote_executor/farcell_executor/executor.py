@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -12,7 +13,7 @@ from farcell_executor.agents import Agents
 from farcell_executor.driver import Clock, Driver
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
-from farcell_executor.model import SessionState, WorkerState
+from farcell_executor.model import NodeState, SessionState, WorkerState
 from farcell_executor.runlog import RunLogs
 from farcell_executor.runs import Runs
 from farcell_executor.scheduling import events
@@ -22,10 +23,14 @@ from farcell_executor.store.base import Noun
 from farcell_executor.tokens import Tokens
 from farcell_executor.views import Views
 from farcell_protocol.errors import SessionEnded
-from farcell_protocol.messages.api import ExecutorView
+from farcell_protocol.ids import WorkerId
+from farcell_protocol.messages.api import ExecutorView, Stopped
 
 STOP_DEADLINE_S = 15.0
 """How long `stop` waits for workers to be gone before it leaves all the same."""
+
+OWN_NODE_S = 5.0
+"""How long `stop` waits for this host's own agent, which connects a moment after the API is open."""
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +83,12 @@ class Executor:
         """The view with what only admins may see."""
         return msgspec.structs.replace(view, pid=os.getpid(), data_directory=str(self.settings.places.data))
 
-    async def stop(self) -> None:
+    async def stop(self) -> Stopped:
         """Take no more runs, end all sessions, wait until their workers are gone, then leave."""
         self.runs.draining = True
+        await self._wait_for_own_node()
         machine = self.driver.machine
+        before = self._alive()
         reason = SessionEnded("the executor was stopped").info()
         for session in list(machine.sessions):
             self.driver.post(events.SessionStopRequested(session, reason, 1.0))
@@ -94,11 +101,29 @@ class Executor:
         for leave in self.for_good:
             leave()
         self.leaving.set()
+        left = self._alive()
+        return Stopped(ended=len(before - left), left=len(left))
 
-    def drain(self) -> None:
+    def drain(self) -> Stopped:
         """Take no more runs and leave; workers go on for a successor."""
         self.runs.draining = True
         self.leaving.set()
+        return Stopped(left=len(self._alive()))
+
+    def _alive(self) -> set[WorkerId]:
+        return {one.id for one in self.driver.machine.workers.values() if one.state is not WorkerState.GONE}
+
+    async def _wait_for_own_node(self) -> None:
+        """What an earlier executor left on this host is known once this executor's own agent has spoken."""
+        nodes = self.driver.machine.nodes
+
+        def is_here() -> bool:
+            return any(node.embedded and node.state is NodeState.CONNECTED for node in nodes.values())
+
+        if self.settings.embedded_agent:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OWN_NODE_S):
+                    await self.bulletin.until(is_here)
 
     def _nothing_lives(self) -> bool:
         machine = self.driver.machine

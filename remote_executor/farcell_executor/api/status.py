@@ -4,7 +4,7 @@ from litestar import get, post
 
 from farcell_executor.api.asked import Asked, Here
 from farcell_executor.api.auth import admins_only
-from farcell_protocol.messages.api import ExecutorView
+from farcell_protocol.messages.api import ExecutorView, Stopped
 from farcell_protocol.version import OLDEST, PROTOCOL
 
 
@@ -23,12 +23,12 @@ async def status(request: Asked, executor: Here) -> ExecutorView:
 
 
 @post("/stop", guards=[admins_only], status_code=202)
-async def stop(executor: Here) -> None:
+async def stop(executor: Here) -> Stopped:
     """End all sessions, then the executor. Answers once the workers are gone."""
-    await executor.stop()
+    return await executor.stop()
 
 
 @post("/drain", guards=[admins_only], status_code=202)
-async def drain(executor: Here) -> None:
+async def drain(executor: Here) -> Stopped:
     """End the executor's process. Workers go on, and the next executor on this data directory takes them over."""
-    executor.drain()
+    return executor.drain()

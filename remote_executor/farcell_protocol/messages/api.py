@@ -151,6 +151,13 @@ class ExecutorView(msgspec.Struct, frozen=True, omit_defaults=True):
     idle_exit_s: float | None = None
 
 
+class Stopped(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An executor is leaving: how many workers it ended, and how many it leaves behind, on purpose or out of reach."""
+
+    ended: int = 0
+    left: int = 0
+
+
 class Simulate(msgspec.Struct, frozen=True):
     """Declare simulated devices on the embedded node, in the form of `--simulate H100:2`."""
 

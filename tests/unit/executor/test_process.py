@@ -1,76 +1,19 @@
 """The executor as a process: the daemon and the commands, on a data directory of their own."""
 
-import fcntl
 import json
 import os
-import select
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from farcell_executor.lock import data_lock, lock_holder
 from farcell_protocol.errors import DataDirectoryInUse
-from farcell_protocol.places import Places, places
-
-READY_S = 20.0
-
-
-@dataclass
-class Home:
-    """A data directory and the processes that were started on it."""
-
-    where: Places
-    started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
-
-    def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FARCELL_", "XDG_"))}
-        return kept | {"FARCELL_DATA": str(self.where.data)}
-
-    def daemon(self, *arguments: str, inherited: tuple[int, ...] = ()) -> "subprocess.Popen[bytes]":
-        """Start the daemon and wait until it is ready or has left."""
-        ready, said = os.pipe()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "farcell_executor", "--embedded", "--ready-fd", str(said), *arguments],
-            env=self.environment(),
-            pass_fds=(said, *inherited),
-        )
-        os.close(said)
-        self.started.append(process)
-        assert select.select([ready], [], [], READY_S)[0], self.where.executor_log.read_text()
-        os.read(ready, 1)
-        os.close(ready)
-        return process
-
-    def farcell(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "farcell_executor.cli", *arguments]
-        return subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=30, check=False)
-
-
-def lock_is_held(path: Path) -> bool:
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    made = Home(places(tmp_path / "data", {}, os.getuid()))
-    yield made
-    made.farcell("stop")
-    for process in made.started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=10)
+from tests.unit.executor.home import Home, lock_is_held
 
 
 def test_the_daemon_is_a_session_of_its_own_without_inherited_descriptors(home: Home, tmp_path: Path):
