@@ -1,4 +1,4 @@
-"""What a worker says: its greeting is handed on, its frames are kept and passed on, nonsense ends it."""
+"""What a worker says: its greeting and what begins are handed on, frames are kept and passed on, nonsense ends it."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +9,7 @@ from farcell_keeper.runs import KeptRun, Runs
 from farcell_protocol.errors import DiskFull, ErrorInfo, FramingError, WorkerKilled
 from farcell_protocol.framing import unpack
 from farcell_protocol.ids import WorkerId
-from farcell_protocol.messages.work import Failed, FromWorker, Hello, Output
+from farcell_protocol.messages.work import Began, Failed, FromWorker, Hello, Output
 
 _decoder: "msgspec.msgpack.Decoder[FromWorker]" = msgspec.msgpack.Decoder(FromWorker)
 
@@ -23,7 +23,7 @@ class Conversation:
         runs: Runs,
         delivery: Delivery,
         *,
-        heard: Callable[[Hello | Failed], None],
+        heard: Callable[[Hello | Began | Failed], None],
         ended: Callable[[KeptRun], None],
         broken: Callable[[ErrorInfo], None],
     ) -> None:

@@ -18,6 +18,7 @@ from farcell_keeper.zygotes import Zygotes
 from farcell_protocol.errors import BadRequest, ErrorInfo, NotFound, SessionEnded, Unavailable, WorkerNotStarted
 from farcell_protocol.ids import RunId, WorkerId, is_id
 from farcell_protocol.messages import keeping as k
+from farcell_protocol.messages.work import Tell
 
 _LAST_GRACE_S = 5.0
 """Workers have this long after our own SIGTERM."""
@@ -75,6 +76,8 @@ class Keeper:
         match message:
             case k.Execute():
                 self._execute(message)
+            case k.Tell(worker, run, tell, payload):
+                self._worker(worker).tell(Tell(run, tell, payload))
             case k.Ack(run, n):
                 self._runs.acknowledge(run, n)
                 self._look_whether_idle()
@@ -141,7 +144,7 @@ class Keeper:
         worker = self._worker(message.worker)
         kept = self._runs.begin(message.run, message.worker)
         self._delivery.flow(kept, 0)
-        worker.execute(kept, message.payload)
+        worker.execute(kept, message.payload, aside=message.aside)
 
     def _forget(self, id: WorkerId) -> None:
         worker = self._workers.get(id)

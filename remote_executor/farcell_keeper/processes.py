@@ -104,6 +104,17 @@ class Process:
             return False
         return True
 
+    def signal_group(self, number: int) -> bool:
+        """Signal it and the process group that it leads, if it does; whether it was there to get it."""
+        try:
+            # Alive a moment ago, it was a member of its group, and the group's number is nobody else's yet.
+            if not self.alive or os.getpgid(self.pid) != self.pid:
+                return self.signal(number)
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
     def close(self) -> None:
         """Let go of it. Safe to repeat."""
         if self._fd is not None:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from farcell_keeper.cgroups import Cgroup
 from farcell_keeper.loop import READ, Loop
 from farcell_keeper.processes import Children, Process, descendants, kill_all, stat
+from farcell_protocol.messages.work import NUDGE
+
+_NUDGES_S = (0.02, 0.2)
 
 
 class Tree:
@@ -44,6 +47,16 @@ class Tree:
     def signal_main(self, number: int) -> bool:
         """Signal the main process alone; false if there is none that is known."""
         return self.main is not None and self.main.signal(number)
+
+    def interrupt(self) -> None:
+        """SIGINT to the main process's group, as from a terminal: a child that left the group is not hit, nor is
+        the supervisor, which is in another."""
+        if self.main is not None and self.main.signal_group(signal.SIGINT):
+            for delay_s in _NUDGES_S:
+                self._loop.after(delay_s, self._nudge)
+
+    def _nudge(self) -> None:
+        self.signal_main(NUDGE)
 
     @property
     def alive(self) -> bool:

@@ -4,9 +4,7 @@ However it goes, a worker ends once: its last bytes are drained, each unfinished
 only then whoever listens is told.
 """
 
-import math
 import os
-import signal
 from collections.abc import Callable
 from typing import Literal
 
@@ -15,30 +13,22 @@ from farcell_keeper.cgroups import Cgroup
 from farcell_keeper.channels import Channel
 from farcell_keeper.conversations import Conversation
 from farcell_keeper.delivery import Delivery
-from farcell_keeper.loop import Loop, Timer
+from farcell_keeper.force import Force
+from farcell_keeper.loop import Loop
 from farcell_keeper.output import Tail
 from farcell_keeper.processes import Children, kill_all
 from farcell_keeper.runs import KeptRun, Runs
 from farcell_keeper.trees import Tree
-from farcell_protocol.errors import (
-    ErrorInfo,
-    NotFound,
-    Unavailable,
-    WorkerKilled,
-    WorkerNotStarted,
-)
+from farcell_keeper.turns import Turns
+from farcell_protocol.errors import ErrorInfo, NotFound, WorkerKilled, WorkerNotStarted
 from farcell_protocol.framing import encode
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.keeping import Exit, Launch, WorkerReport
-from farcell_protocol.messages.work import Failed, Fork, Hello, Work
+from farcell_protocol.messages.work import Began, Failed, Fork, Hello, Tell, Work
 
 START_TIMEOUT_S = 30.0
 _REPORT_PATIENCE_S = 2.0
 """How long a worker may have closed its socket without its supervisor saying why."""
-_KILL_AGAIN_S = 0.5
-_KILLS = 20
-"""After these, a process that does not die (it hangs in the kernel) is given up."""
-_LONGEST_GRACE_S = 3600.0
 
 
 class Worker:
@@ -69,17 +59,15 @@ class Worker:
         self._channel: Channel | None = None
         self._hello: Hello | None = None
         self._tree = Tree(loop, children, cgroup, ended=self._look_whether_gone)
-        self._unfinished: list[KeptRun] = []
+        self._force = Force(loop, self._tree, killed=self._look_whether_gone, given_up=self._finish)
+        self._turns = Turns(give=self._send, interrupt=self._tree.interrupt)
         self._conversation = Conversation(
-            self.id, runs, delivery, heard=self._heard, ended=self._unfinished.remove, broken=self._broken
+            self.id, runs, delivery, heard=self._heard, ended=self._turns.ended, broken=self._broken
         )
-        self._unsent: list[Work] = []
         self._reason: ErrorInfo | None = None
         self._stopped = False
-        self._kills = 0
         self._exit: Exit | None = None
-        self._kill_timer: Timer | None = None
-        self._start_timer: Timer | None = loop.after(START_TIMEOUT_S, self._not_in_time)
+        self._start_timer = loop.after(START_TIMEOUT_S, self._not_in_time)
 
     # ---- being started -------------------------------------------------------------------------
 
@@ -114,8 +102,7 @@ class Worker:
             return
         self.retry = None
         self._tree.supervised_by(pid)
-        if self._kills:
-            self._tree.kill(everything=True)
+        self._force.appeared()
 
     def could_not_start(self, error: WorkerNotStarted) -> None:
         """There is no process, and there will be none."""
@@ -124,65 +111,50 @@ class Worker:
 
     # ---- work ----------------------------------------------------------------------------------
 
-    def execute(self, kept: KeptRun, payload: bytes) -> None:
-        """Send it work, now or when it is ready; if it has ended, the run ends with it."""
+    def execute(self, kept: KeptRun, payload: bytes, *, aside: bool = False) -> None:
+        """Have it executed when its turn comes; if the worker has ended, the run ends with it."""
         if self._exit is not None:
             self._runs.finish(kept, endings.too_late(self._exit))
             self._delivery.finished(kept)
             return
-        self._unfinished.append(kept)
-        work = Work(kept.run, payload)
-        if self.state == "ready" and self._channel is not None:
-            self._channel.link.send(encode(work))
-        else:
-            self._unsent.append(work)
+        self._turns.add(kept, payload, aside=aside)
+
+    def tell(self, tell: Tell) -> None:
+        """Pass something on to a run that it executes; dropped otherwise: whoever sent it sends it again."""
+        if self._turns.has(tell.run):
+            self._send(tell)
+
+    def _send(self, message: Work | Tell) -> None:
+        if self._channel is not None:
+            self._channel.link.send(encode(message))
 
     def interrupt(self, run: RunId) -> None:
-        """SIGINT to the main process, if this very run is what it executes.
+        """SIGINT for this very run, when it has begun; nothing if it has ended.
 
         Raises:
-            NotFound: it has no such run.
-            Unavailable: the run waits for others, or for the worker.
+            NotFound: there never was such a run.
         """
-        position = next((i for i, kept in enumerate(self._unfinished) if kept.run == run), None)
-        if position is None:
-            if self._runs.seen(run):
-                return  # it has ended in the meantime
+        if not self._turns.interrupt(run) and not self._runs.seen(run):
             raise NotFound(f"worker {self.id} has no run {run}")
-        if position > 0 or not self._tree.signal_main(signal.SIGINT):
-            raise Unavailable(f"run {run} is not executing yet, so there is nothing to interrupt")
 
     # ---- being ended ---------------------------------------------------------------------------
 
     def stop(self, grace_s: float, reason: ErrorInfo | None) -> None:
-        """SIGTERM, and SIGKILL to all of it after `grace_s`; of several stops the earliest kill holds."""
+        """End it, by SIGKILL after `grace_s`; see `Force`. Its unfinished runs end for the first reason given."""
         if self.state == "exited":
             return
         self._stopped = True
         self._reason = self._reason or reason
-        grace_s = 0.0 if math.isnan(grace_s) else min(max(grace_s, 0.0), _LONGEST_GRACE_S)
-        if grace_s == 0 or not self._tree.signal_main(signal.SIGTERM):
-            self._kill()
-            return
-        due = self._loop.clock() + grace_s
-        if self._kill_timer is None or due < self._kill_timer.due:
-            self._set_kill_timer(grace_s)
-
-    def _set_kill_timer(self, delay_s: float) -> None:
-        self._cancel(self._kill_timer)
-        self._kill_timer = self._loop.after(delay_s, self._kill)
+        if self._channel is None:
+            self._finish()
+        else:
+            self._force.stop(grace_s)
 
     def _kill(self) -> None:
-        """At once and without a word to it; again and again until its processes are gone."""
-        if self.state == "exited":
-            return
-        self._kills += 1
-        if self._channel is None or self._kills > _KILLS:
+        if self._channel is None:
             self._finish()
-            return
-        self._set_kill_timer(_KILL_AGAIN_S)
-        self._tree.kill(everything=self._kills > 1)
-        self._look_whether_gone()
+        else:
+            self._force.kill()
 
     def _broken(self, error: ErrorInfo) -> None:
         journal.note(f"ending worker {self.id}: {error.message}")
@@ -195,11 +167,14 @@ class Worker:
 
     # ---- what it says --------------------------------------------------------------------------
 
-    def _heard(self, message: Hello | Failed) -> None:
-        if isinstance(message, Hello):
-            self._greeted(message)
-        elif self.state == "starting":
-            self._broken(message.error)
+    def _heard(self, message: Hello | Began | Failed) -> None:
+        match message:
+            case Hello():
+                self._greeted(message)
+            case Began(run):
+                self._turns.began(run)
+            case Failed(_, error) if self.state == "starting":
+                self._broken(error)
 
     def _greeted(self, hello: Hello) -> None:
         if self.state != "starting" or self._hello is not None or self._channel is None:
@@ -209,15 +184,13 @@ class Worker:
         self.retry = None
         self._tree.main_is(link.sender_pid, isolated=hello.isolation == "namespaces")
         link.ask_for_sender(False)
-        if self._kills:
-            self._tree.kill(everything=True)
+        if self._force.used:
+            self._force.appeared()
             return
         self.state = "ready"
-        self._cancel(self._start_timer)
+        self._start_timer.cancel()
+        self._turns.open()
         self._changed(self)
-        for work in self._unsent:
-            link.send(encode(work))
-        self._unsent.clear()
 
     # ---- its end -------------------------------------------------------------------------------
 
@@ -241,32 +214,31 @@ class Worker:
         channel = self._channel
         if self.state == "exited" or channel is None or not channel.closed_status:
             return
-        if self.retry is not None and not self._kills:
+        if self.retry is not None and not self._force.used:
             retry, self.retry = self.retry, None
             retry(self)
         elif not self._tree.alive:
             channel.link.drain()
             self._finish()
-        elif channel.status is None and not self._kills:
+        elif channel.status is None and not self._force.used:
             self._kill()  # the supervisor was killed, so it ends nobody any more
-        elif self._kill_timer is None:
-            self._set_kill_timer(_REPORT_PATIENCE_S)
+        else:
+            self._force.kill_unless_gone_in(_REPORT_PATIENCE_S)
 
     def _finish(self) -> None:
         if self.state == "exited":
             return
         self._exit = endings.exit_of(self._death())
         self.state = "exited"
-        self._cancel(self._start_timer)
-        self._cancel(self._kill_timer)
+        self._start_timer.cancel()
+        self._force.close()
         if self._channel is not None:
             self._channel.close()
         self._tree.close()
-        for kept in self._unfinished:
+        for kept in self._turns:
             self._runs.finish(kept, endings.end_of(self._exit))
             self._delivery.finished(kept)
-        self._unfinished.clear()
-        self._unsent.clear()
+        self._turns.close()
         self._changed(self)
 
     def _death(self) -> endings.Death:
@@ -291,7 +263,6 @@ class Worker:
     def report(self) -> WorkerReport:
         """What the agent is told of it."""
         hello, main = self._hello, self._tree.main
-        running = self._unfinished[0].run if self._unfinished and self.state == "ready" else None
         return WorkerReport(
             worker=self.id,
             state=self.state,
@@ -303,11 +274,6 @@ class Worker:
             started_by=hello.started_by if hello else "",
             fallback=self.fallback or (hello.why_not if hello else ""),
             python=hello.python if hello else "",
-            running=running,
+            running=self._turns.running,
             exit=self._exit,
         )
-
-    @staticmethod
-    def _cancel(timer: Timer | None) -> None:
-        if timer is not None:
-            timer.cancel()

@@ -1,7 +1,8 @@
 """When SIGINT may become a KeyboardInterrupt: while code of a user's runs, and never in the middle of a message.
 
-The keeper sends SIGINT to the main process. Python calls `on_signal` in the main thread between two
-bytecodes, so three answers are possible: nothing (idle), now, or as soon as the message is out.
+The keeper sends SIGINT to the main process and its group. Python calls `on_signal` in the main thread between two
+bytecodes, so four answers are possible: nothing (idle), now, as soon as the message is out, or as
+soon as code of the user's begins.
 """
 
 import asyncio
@@ -10,7 +11,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import CodeType, FrameType
 from typing import Any
+
+from farcell_protocol.messages.work import NUDGE
 
 _AGAIN_AFTER_S = 0.01
 
@@ -21,48 +25,69 @@ class Interrupts:
     def __init__(self) -> None:
         self.arrived = False
         """SIGINT came since the last `begin`."""
+        self._runs = 0
+        self._open = False
         self._armed = False
         self._holds = 0
         self._pending = False
         self._awaited: asyncio.Task[Any] | None = None
+        self._code_of_run: CodeType | None = None
         self._main = threading.main_thread().ident
 
     def begin(self) -> None:
-        """A new run: forget what came before, and take back the signal if a cell had taken it."""
+        """A new run, executed by the current task: until `end` SIGINT is for it, kept until its code runs if need be.
+
+        The signal is taken back from a cell that had taken it.
+        """
         self.arrived = self._pending = self._armed = False
+        self._code_of_run = _code_of(asyncio.current_task())
+        self._runs += 1
         signal.signal(signal.SIGINT, self.on_signal)
+        self._open = True
+
+    def end(self) -> None:
+        """The run is over: from here SIGINT is for nobody."""
+        self._open = self._armed = self._pending = False
 
     def watch_for_lost_ones(self) -> None:
-        """From here, an interrupt that Python swallowed is sent again.
+        """From here, a nudge ends a call that began before an interrupt was seen, and one that Python swallowed is
+        sent again.
 
         Raised in a finaliser or in a hook around a fork, it is reported as unraisable and forgotten; a fork takes
         long enough for that to happen often.
         """
+        signal.signal(NUDGE, _nothing)
         report = sys.unraisablehook
 
         def again(swallowed: "sys.UnraisableHookArgs") -> None:
             if self._armed and isinstance(swallowed.exc_value, KeyboardInterrupt):
-                # To the main thread by name: only there does it end a call that waits.
-                main = threading.main_thread().ident
-                threading.Timer(_AGAIN_AFTER_S, signal.pthread_kill, [main, signal.SIGINT]).start()
+                threading.Timer(_AGAIN_AFTER_S, self._send_again, [self._runs]).start()
             else:
                 report(swallowed)
 
         sys.unraisablehook = again
 
+    def _send_again(self, run: int) -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        if self._armed and self._runs == run:
+            # To the main thread by name: only there does it end a call that waits.
+            signal.pthread_kill(main, signal.SIGINT)
+
     def arm(self) -> None:
-        """From here, SIGINT raises. Followed by `disarm` in a `finally`."""
+        """From here, SIGINT raises, and one that came too early does now. Followed by `disarm` in a `finally`."""
         self._armed = True
+        self._deliver_pending()
 
     def disarm(self) -> None:
-        """From here, SIGINT does nothing. One that came before is forgotten."""
-        self._armed = self._pending = False
+        """From here, SIGINT waits for the next `arm`, or for nobody after the last one of a run."""
+        self._armed = False
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """SIGINT raises KeyboardInterrupt within; it may also come out of the very end of the block."""
-        self.arm()
+        """SIGINT raises KeyboardInterrupt within; it may also come out of the beginning and the very end."""
         try:
+            self.arm()
             yield
         finally:
             self.disarm()
@@ -77,9 +102,8 @@ class Interrupts:
         if threading.get_ident() != self._main:
             return
         self._holds -= 1
-        if self._pending and not self._holds:
-            self._pending = False
-            self._deliver()
+        if self._pending:
+            self._deliver_pending()
 
     @contextmanager
     def cancelling(self, task: "asyncio.Task[Any]") -> Iterator[None]:
@@ -89,23 +113,45 @@ class Interrupts:
             yield
         finally:
             self._awaited = None
+            if not task.done():
+                # We were interrupted before we came to wait for it: it must not go on as if nobody had.
+                task.cancel()
 
-    def on_signal(self, _signum: int, _frame: object) -> None:
+    def on_signal(self, _signum: int, frame: FrameType | None) -> None:
         """The signal handler."""
-        if not self._armed:
+        if not self._open:
             return
-        self.arrived = True
-        if self._holds:
-            self._pending = True
-            return
-        self._deliver()
+        self.arrived = self._pending = True
+        self._deliver_pending(frame)
 
-    def _deliver(self) -> None:
-        if not self._armed:
+    def _deliver_pending(self, frame: FrameType | None = None) -> None:
+        if not (self._pending and self._armed) or self._holds:
             return
+        if self._in_code_of_run(frame or sys._getframe()):
+            self._pending = False
+            raise KeyboardInterrupt
         task = self._awaited
-        if task is not None and not task.done() and asyncio.current_task(task.get_loop()) is not task:
+        if task is not None and not task.done():
+            self._pending = False
             # Writing to the loop's own pipe is what wakes it; `call_soon` would let it sleep on.
             task.get_loop().call_soon_threadsafe(task.cancel)
-            return
-        raise KeyboardInterrupt
+        # Else the loop is between two steps of the run, where an exception would tear the loop: the next `arm` raises.
+
+    def _in_code_of_run(self, frame: FrameType | None) -> bool:
+        """Whether the run is on the stack, and not just the loop with something else."""
+        codes = {self._code_of_run, _code_of(self._awaited)} - {None}
+        while frame is not None:
+            if frame.f_code in codes:
+                return True
+            frame = frame.f_back
+        return False
+
+
+def _nothing(_signum: int, _frame: FrameType | None) -> None:
+    """A handler is what it takes for a signal to end a call; Python then looks for other signals too."""
+
+
+def _code_of(task: "asyncio.Task[Any] | None") -> CodeType | None:
+    """What a task executes, as its frames on the stack are known by."""
+    code: CodeType | None = getattr(task.get_coro(), "cr_code", None) if task is not None else None
+    return code

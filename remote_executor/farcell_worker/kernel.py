@@ -83,7 +83,9 @@ def _without_our_end(trace: TracebackType | None) -> TracebackType | None:
     while len(entries) > 1 and entries[-1].tb_frame.f_code.co_filename.startswith(_OUR_FOLDER):
         entries.pop()
     for entry in reversed(entries):
-        trace = TracebackType(trace, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        # Interrupted between two lines, an entry has no line.
+        line: int | None = entry.tb_lineno
+        trace = TracebackType(trace, entry.tb_frame, entry.tb_lasti, line or entry.tb_frame.f_code.co_firstlineno)
     return trace
 
 

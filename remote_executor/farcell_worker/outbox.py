@@ -17,7 +17,7 @@ import msgspec
 from farcell_protocol import framing
 from farcell_protocol.frames import MAX_FRAME_BYTES, End, Frame, Message
 from farcell_protocol.ids import RunId
-from farcell_protocol.messages.work import Output
+from farcell_protocol.messages.work import Began, Output
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.plain import cut_text, fitting
 
@@ -34,7 +34,7 @@ HELD_CHARS = 1 * 2**20
 _CHARS_OF_A_FRAME = 1000
 """What a frame counts for among held text."""
 
-_TextOrFrame = tuple[StreamName, str] | Frame
+_Item = tuple[StreamName, str] | Frame | Began
 
 
 class Outbox:
@@ -46,7 +46,7 @@ class Outbox:
 
     def __init__(self, interrupts: Interrupts) -> None:
         self._interrupts = interrupts
-        self._queue: deque[_TextOrFrame] = deque()
+        self._queue: deque[_Item] = deque()
         self._chars = 0
         self._dropped = 0
         self._run: RunId | None = None
@@ -73,12 +73,13 @@ class Outbox:
         self._queue.clear()
 
     def begin(self, run: RunId) -> None:
-        """Frames now belong to `run`; called with no run open."""
+        """Frames now belong to `run`, and the keeper is told that it has begun; called with no run open."""
         self._run, self._n = run, 0
         if self._dropped:
             note = f"farcell: {self._dropped:,} characters written between the runs were dropped here\n"
             self._queue.appendleft(("stderr", note))
             self._dropped = 0
+        self._queue.appendleft(Began(run))
         self.flush()
 
     def end(self, end: End) -> None:
@@ -132,6 +133,8 @@ class Outbox:
             item = self._queue.popleft()
             if isinstance(item, tuple):
                 self._send_text(item[0], item[1])
+            elif isinstance(item, Began):
+                self._send(item)
             else:
                 self._send_frame(item)
 
@@ -162,10 +165,10 @@ class Outbox:
             self._run = None
         self._send(output)
 
-    def _send(self, output: Output) -> None:
+    def _send(self, message: Output | Began) -> None:
         assert self._socket is not None
         self._buffer.clear()
-        framing.encode_into(output, self._buffer)
+        framing.encode_into(message, self._buffer)
         try:
             self._socket.sendall(self._buffer)
         except OSError:

@@ -48,7 +48,6 @@ class Worker:
         """Say hello and work until the keeper closes the socket. `notes` go with the first run's output."""
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        self._interrupts.begin()
         self._interrupts.watch_for_lost_ones()
         self._outbox.connect(self._socket)
         for note in notes:
@@ -93,15 +92,17 @@ class Worker:
     async def _work(self) -> None:
         while True:
             work = await self._waiting.get()
-            self._outbox.begin(work.run)
             self._interrupts.begin()
+            self._outbox.begin(work.run)
             try:
                 end = await self._run(work)
-            except BaseException as err:
-                # A fault of ours, or an interrupt in a place that cannot use it: the run must end all the same.
-                end = _end_of_fault(err)
-            finally:
+            except KeyboardInterrupt:
                 self._interrupts.disarm()
+                end = self._interrupted("again, while the one before was being taken in", 0)
+            except BaseException as err:
+                # A fault of ours: the run must end all the same.
+                end = _end_of_fault(err)
+            self._interrupts.end()
             self._outbox.end(end)
 
     async def _run(self, work: Work) -> End:

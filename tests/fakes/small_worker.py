@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from farcell_protocol.errors import ErrorInfo
 from farcell_protocol.frames import End, Frame, Message
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.work import (
+    NUDGE,
+    Began,
     ExitStatus,
     Failed,
     Fork,
@@ -46,14 +49,17 @@ class Main:
         self.fork, self.sock, self.started_by = fork, sock, started_by
         self.run = RunId("")
         self.n = 0
+        self.early = False
 
     def serve(self) -> None:
-        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGINT, self.too_early)
+        signal.signal(NUDGE, lambda *_: None)
         self.sock.sendall(framing.encode(self.hello()))
         decoder = msgspec.msgpack.Decoder(Work)
         for body in records(self.sock):
             work = decoder.decode(body)
-            self.run, self.n = work.run, 0
+            self.run, self.n, self.early = work.run, 0, False
+            self.sock.sendall(framing.encode(Began(work.run)))
             for name, *arguments in json.loads(work.payload):
                 getattr(self, name)(*arguments)
             self.out(End("ok"), end=True)
@@ -99,6 +105,9 @@ class Main:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
+    def too_early(self, *_: object) -> None:
+        self.early = True
+
     def until_interrupted(self) -> None:
         def interrupted(*_: object) -> None:
             raise Interrupted
@@ -106,11 +115,13 @@ class Main:
         signal.signal(signal.SIGINT, interrupted)
         try:
             self.say("waiting")
-            while True:
+            while not self.early:
                 signal.pause()
         except Interrupted:
-            signal.signal(signal.SIGINT, lambda *_: None)
-            self.say("interrupted")
+            pass
+        finally:
+            signal.signal(signal.SIGINT, self.too_early)
+        self.say("interrupted")
 
     def wait(self) -> None:
         self.say("waiting")
@@ -129,6 +140,18 @@ class Main:
             while True:
                 signal.pause()
         self.say(str(pid))
+
+    def children(self) -> None:
+        """Two children that wait: one in our group, one in a session of its own."""
+        self.group = subprocess.Popen(["sleep", "60"])
+        self.session = subprocess.Popen(["sleep", "60"], start_new_session=True)
+
+    def reap(self) -> None:
+        """What became of the children after an interrupt."""
+        ended_by = -self.group.wait()
+        self.say(f"group: {ended_by} session: {'alive' if self.session.poll() is None else 'ended'}")
+        self.session.kill()
+        self.session.wait()
 
     def send_bytes(self, text: str) -> None:
         self.sock.sendall(base64.b64decode(text))
@@ -154,6 +177,7 @@ def supervise(fork: Fork, worker_fd: int, status_fd: int, started_by: str) -> No
     main = os.fork()
     if main == 0:
         os.close(status_fd)
+        os.setsid()
         os.environ.clear()
         os.environ.update(fork.env)
         os.chdir(fork.cwd)

@@ -5,6 +5,7 @@ end, with the write end of the status pipe, to the zygote with the `Fork` messag
 that order); a fresh process inherits them.
 """
 
+import signal
 from typing import Literal
 
 import msgspec
@@ -59,6 +60,10 @@ class ExitStatus(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 # ---- keeper to worker, and back ------------------------------------------------------------------
+
+NUDGE = signal.SIGURG
+"""Follows an interrupt and means nothing, but ends a system call that began just after Python had looked for signals
+and before it could see the interrupt. Ignored by default, so it harms no process that is not a worker."""
 
 
 class Work(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):

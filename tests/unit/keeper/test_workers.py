@@ -119,16 +119,40 @@ def test_an_interrupt_reaches_the_run_that_executes(agent: Agent, worker: str) -
     assert agent.ended(run).text == "waitinginterrupted"
 
 
-def test_an_interrupt_for_another_run_than_the_one_executing_is_refused(agent: Agent, worker: str) -> None:
+def test_an_interrupt_for_a_run_that_waits_reaches_it_when_it_has_begun_and_no_other(agent: Agent, worker: str) -> None:
+    first = agent.execute(worker, ["until_interrupted"])
+    waiting = agent.execute(worker, ["until_interrupted"], ["say", " once"])
+    agent.send(k.SendInterrupt(worker, waiting), k.SendInterrupt(worker, waiting))
+    agent.said(first, "waiting")
+    agent.send(k.SendInterrupt(worker, first))
+    assert agent.ended(waiting).text == "waitinginterrupted once"
+    assert agent.ended(first).text == "waitinginterrupted"
+
+
+def test_an_interrupt_for_a_run_that_has_ended_does_nothing(agent: Agent, worker: str) -> None:
+    ended = agent.execute(worker, ["say", "done"])
+    agent.ended(ended)
     run = agent.execute(worker, ["until_interrupted"])
-    waiting = agent.execute(worker, ["say", "done"])
     agent.said(run, "waiting")
-    agent.send(k.SendInterrupt(worker, waiting))
-    refused = agent.refusal()
-    assert (refused.error.code, refused.run) == ("unavailable", waiting)
+    agent.send(k.SendInterrupt(worker, ended), k.SendInterrupt(worker, ended), k.SendInterrupt(worker, run))
+    assert agent.ended(run).text == "waitinginterrupted"
+    assert not agent.refused
+
+
+def test_an_interrupt_that_comes_before_the_worker_is_ready_is_kept(agent: Agent, spec: k.ProcessSpec) -> None:
+    worker = agent.launch(spec)
+    run = agent.execute(worker, ["until_interrupted"])
     agent.send(k.SendInterrupt(worker, run))
-    agent.ended(waiting)
-    agent.send(k.SendInterrupt(worker, waiting))
+    assert agent.ended(run).text == "waitinginterrupted"
+
+
+def test_an_interrupt_reaches_children_but_neither_the_supervisor_nor_who_left_the_group(
+    agent: Agent, worker: str
+) -> None:
+    run = agent.execute(worker, ["children"], ["until_interrupted"], ["reap"])
+    agent.said(run, "waiting")
+    agent.send(k.SendInterrupt(worker, run))
+    assert agent.ended(run).text == "waitinginterruptedgroup: 2 session: alive"
     assert agent.ended(agent.execute(worker, ["say", "alive"])).text == "alive"
 
 

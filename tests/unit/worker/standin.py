@@ -21,6 +21,7 @@ from farcell_protocol.frames import End, Frame, Message, ValueBack, decode_frame
 from farcell_protocol.ids import RunId, WorkerId, new_run_id, new_worker_id
 from farcell_protocol.messages.cells import Cell, Value, encode_cell
 from farcell_protocol.messages.work import (
+    Began,
     ExitStatus,
     Failed,
     Fork,
@@ -173,8 +174,9 @@ class FarWorker:
         self.records.sock.sendall(framing.encode(Work(run, payload)))
         return run
 
-    def frames(self, run: RunId, seconds: float = DEADLINE_S) -> Iterator[Frame]:
+    def frames(self, run: RunId, seconds: float = DEADLINE_S, *, began: bool = False) -> Iterator[Frame]:
         number = 0
+        assert began or self.records.next(seconds) == Began(run)
         while True:
             output = self.records.next(seconds)
             assert isinstance(output, Output), output
@@ -186,8 +188,8 @@ class FarWorker:
             if output.end:
                 return
 
-    def collect(self, run: RunId, seconds: float = DEADLINE_S) -> Ran:
-        return Ran(list(self.frames(run, seconds)))
+    def collect(self, run: RunId, seconds: float = DEADLINE_S, *, began: bool = False) -> Ran:
+        return Ran(list(self.frames(run, seconds, began=began)))
 
     def run(self, source: str, **fields: Any) -> Ran:
         """A cell from start to end, numbered as a notebook would."""

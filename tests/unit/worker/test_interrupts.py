@@ -3,13 +3,16 @@
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from farcell_protocol.frames import Frame
 from farcell_protocol.messages.cells import Cell
+from farcell_protocol.messages.work import NUDGE, Began
 from tests.unit.worker.standin import PYTHON, FarWorker, Ran, until, value_of
 
 _GO = "print('go', flush=True)\n"
@@ -20,10 +23,20 @@ def interrupted(worker: FarWorker, source: str, **fields: object) -> tuple[Ran, 
     cell = Cell(source, PYTHON, **fields)  # type: ignore[arg-type]
     frames = worker.frames(worker.send(cell))
     seen = list(_until_go(frames))
-    os.kill(worker.pid, signal.SIGINT)
     began = time.monotonic()
-    seen += frames
+    with pressed(worker):
+        seen += frames
     return Ran(seen), time.monotonic() - began
+
+
+@contextmanager
+def pressed(worker: FarWorker) -> Iterator[None]:
+    """What the keeper does for an interrupt: SIGINT for the group, and then a nudge."""
+    os.killpg(worker.pid, signal.SIGINT)
+    nudge = threading.Timer(0.02, os.kill, [worker.pid, NUDGE])
+    nudge.start()
+    yield
+    nudge.join()
 
 
 def _until_go(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -46,6 +59,11 @@ def _until_go(frames: Iterator[Frame]) -> Iterator[Frame]:
         "import asyncio\nawait asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))",
         "await asyncio.sleep(0)\nwhile True: pass",
         "import threading; threading.Event().wait()",
+        "import os\nif os.system('sleep 60'): raise KeyboardInterrupt",  # as locally: only the command is hit
+        "import ctypes\nwhile True: ctypes.CDLL(None).usleep(300_000)",
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n"
+        "if child.wait() < 0: raise RuntimeError",
         "class Slow:\n  def __repr__(self):\n    import time; time.sleep(60)\nSlow()",
         "while True: print('x' * 5000)",
         "while True: display('x' * 5000)",
@@ -92,7 +110,8 @@ def test_a_cell_may_catch_it_and_go_on_and_be_interrupted_again(worker: FarWorke
     seen: list[Frame] = []
     for _ in range(2):
         seen += _until_go(frames)
-        os.kill(worker.pid, signal.SIGINT)
+        with pressed(worker):
+            pass
     ran = Ran([*seen, *frames])
     assert ran.text() == "go\ncaught 0\ngo\ncaught 1\n"
     assert ran.result == "'went on'"
@@ -101,6 +120,38 @@ def test_a_cell_may_catch_it_and_go_on_and_be_interrupted_again(worker: FarWorke
 def test_names_bound_before_the_interrupt_come_back(worker: FarWorker) -> None:
     ran, _ = interrupted(worker, "x = 1\n" + _GO + "while True: pass", returns=["x"])
     assert ran.names_back() == ["x"]
+
+
+def test_an_interrupt_that_comes_before_the_code_is_raised_as_it_begins(worker: FarWorker) -> None:
+    for _ in range(20):
+        run = worker.send(Cell("while True: pass", PYTHON))
+        assert worker.records.next() == Began(run)
+        with pressed(worker):
+            ran = worker.collect(run, began=True)
+        assert (ran.error["ename"], ran.end.outcome) == ("KeyboardInterrupt", "error")
+
+
+def test_interrupts_that_race_the_end_hit_the_run_or_nothing_and_never_a_later_one(worker: FarWorker) -> None:
+    outcomes = set()
+    for n in range(150):
+        run = worker.send(Cell("for _ in range(2000): pass", PYTHON, returns=["_"]))
+        assert worker.records.next() == Began(run)
+        time.sleep((n % 15) / 10_000)  # not a wait for anything: the moments themselves are what is tried
+        os.killpg(worker.pid, signal.SIGINT)
+        outcomes.add(worker.collect(run, began=True).end.outcome)
+        assert worker.run("await asyncio.sleep(0); 1" if n % 2 else "import asyncio; 1").result == "1"
+    assert outcomes <= {"ok", "error"}
+
+
+def test_an_await_that_is_interrupted_as_it_ends_leaves_the_loop_whole(worker: FarWorker) -> None:
+    worker.run("import asyncio")
+    for n in range(100):
+        run = worker.send(Cell("for _ in range(5): await asyncio.sleep(0.0001)", PYTHON))
+        assert worker.records.next() == Began(run)
+        time.sleep((n % 20) / 10_000)  # likewise
+        os.killpg(worker.pid, signal.SIGINT)
+        assert worker.collect(run, began=True).end.outcome in ("ok", "error")
+    assert worker.run("await asyncio.sleep(0); 1").result == "1"
 
 
 def test_an_interrupt_between_runs_does_nothing(worker: FarWorker) -> None:
@@ -116,8 +167,8 @@ def test_the_signal_is_taken_back_from_a_cell_that_took_it(worker: FarWorker) ->
 
 
 def test_results_that_are_being_pickled_can_be_interrupted_and_the_run_still_ends(worker: FarWorker) -> None:
-    worker.run("class Slow:\n  def __reduce__(self):\n    print('go', flush=True)\n    while True: pass\nslow = Slow()")
-    ran, seconds = interrupted(worker, "a = 1", returns=["a", "slow"])
+    worker.run("class Slow:\n  def __reduce__(self):\n    print('go', flush=True)\n    while True: pass")
+    ran, seconds = interrupted(worker, "a = 1\nslow = Slow()", returns=["a", "slow"])
     assert seconds < 2
     assert ran.names_back() == ["a"]
     assert ran.end.outcome == "ok"
@@ -193,8 +244,8 @@ def test_a_shell_command_interrupted_as_it_starts_is_stopped_all_the_same(worker
         frames = worker.frames(worker.send(Cell(_GO + "!sleep 60", PYTHON)))
         seen = list(_until_go(frames))
         time.sleep(delay_ms / 1000)  # not a wait for anything: the moments themselves are what is tried
-        os.kill(worker.pid, signal.SIGINT)
-        ran = Ran([*seen, *frames])
+        with pressed(worker):
+            ran = Ran([*seen, *frames])
         assert {m.content["ename"] for m in ran.messages if m.msg_type == "error"} <= {"KeyboardInterrupt"}
 
 

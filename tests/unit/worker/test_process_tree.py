@@ -14,7 +14,7 @@ import pytest
 
 from farcell_protocol.ids import new_worker_id
 from farcell_protocol.messages.cells import Cell
-from farcell_protocol.messages.work import Failed, Fork, Hello
+from farcell_protocol.messages.work import Began, Failed, Fork, Hello
 from tests.fakes import without_namespaces
 from tests.unit.worker.standin import PYTHON, FarWorker, Zygote, alive, children_of, start_fresh, until
 
@@ -95,8 +95,9 @@ def test_the_supervisor_reports_an_exit_code_and_a_signal(zygote: Zygote) -> Non
         "import ctypes; ctypes.string_at(0)": signal.SIGSEGV,
     }.items():
         worker = zygote.fork().greet()
-        worker.send(Cell(source, PYTHON))
+        run = worker.send(Cell(source, PYTHON))
         assert worker.exit_status().wait_status & ~0x80 == told  # 0x80: a core was dumped
+        assert worker.records.next() == Began(run)
         assert worker.records.next() is None
         worker.close()
 
