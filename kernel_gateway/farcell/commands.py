@@ -2,19 +2,23 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farcell import config, tables
 from farcell.cells import connected, settle
+from farcell.exchange.standing import still_there
 from farcell.failures import raise_outcome
 from farcell.notebook import Notebook
-from farcell.options import Command, OptionError
+from farcell.options import LOCAL, Command, OptionError, options_text, parse_options
+from farcell.variables import variables_shown
 from farcell.watch import OutputScreen, Watch
-from farcell_protocol.errors import NotFound
+from farcell_protocol.errors import NotFound, Unavailable
+from farcell_protocol.frames import Message
 from farcell_protocol.gpus import parse_gpus
 from farcell_protocol.ids import RunId, SessionId, is_id
-from farcell_protocol.messages.api import RunView
+from farcell_protocol.messages.api import RunView, SessionView
 
 if TYPE_CHECKING:
     from farcell.client import Client
@@ -31,7 +35,31 @@ def run_command(notebook: Notebook, screen: OutputScreen, command: Command) -> s
     """
     if command.verb == "connect":
         return connect(notebook, command.target, command.token_file)
+    if command.verb in _AT_HOME:
+        return _AT_HOME[command.verb](notebook, screen, command.target)
     return _VERBS[command.verb](notebook, screen, connected(notebook, screen), command.target)
+
+
+def _use(notebook: Notebook, screen: OutputScreen, target: str) -> str:
+    """Where cells without a magic run from now on; with nothing to say, where they run now."""
+    if target:
+        notebook.use = None if target == LOCAL else parse_options(target)
+    if notebook.use is None:
+        return "cells run here; %gpu use H100 sends every following one to an H100"
+    where = options_text(notebook.use)
+    return f"every following cell runs as with %%gpu {where}; %%local keeps one here, %gpu use {LOCAL} ends it"
+
+
+def _vars(notebook: Notebook, screen: OutputScreen, target: str) -> str:
+    """Shows where each variable lives; starts no executor."""
+    client = notebook.connected
+    if client is not None:
+        with suppress(Unavailable):  # what was last heard of the sessions stands
+            for session in notebook.sessions:
+                still_there(client, session)
+    shown = variables_shown(notebook.namespace, list(notebook.sessions))
+    screen.show(Message("display_data", {"data": shown, "metadata": {}, "transient": {}}))
+    return ""
 
 
 def connect(notebook: Notebook, url: str, token_file: str = "") -> str:
@@ -76,19 +104,33 @@ def _logs(notebook: Notebook, screen: OutputScreen, client: "Client", target: st
 def _attach(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:
     run = _run_id(target) if target else _to_attach(notebook, client.runs())
     view = client.run(run)
-    key = str(parse_gpus(view.gpu)), _session_name(client, view.session)
-    watch = Watch(client.follow(run), client, screen, lambda seen: notebook.sessions.saw(seen, key))
+    watch = Watch(client.follow(run), client, screen, _observer(notebook, client, view))
     seen = watch.to_the_end()
     settle(notebook, screen, seen, waited=False)
+    still_there(client, notebook.sessions.get(view.session))
     raise_outcome(seen)
     return ""
 
 
-def _session_name(client: "Client", session: SessionId) -> str:
+def _observer(notebook: Notebook, client: "Client", run: RunView) -> Callable[[RunView], None]:
+    """What notes the states of a run that is attached to. A cell of ours will get its session only if that lives and
+    is named or our own, and not one that ends with its run while we have another."""
+    session = _session(client, run.session)
+    name = session.name if session is not None else ""
+    key = str(parse_gpus(run.gpu)), name
+    elsewhere = "" if name or run.notebook == notebook.name else run.notebook
+    ours = notebook.sessions.expected(key)
+    gets_it = session is not None and session.state != "ended" and not elsewhere
+    if gets_it and (ours is None or ours.id == run.session):
+        return lambda seen: notebook.sessions.saw(seen, key)
+    return lambda seen: notebook.sessions.saw_elsewhere(seen, key, elsewhere)
+
+
+def _session(client: "Client", session: SessionId) -> SessionView | None:
     try:
-        return client.session(session).name if session else ""  # a refused run has no session
+        return client.session(session) if session else None  # a refused run has no session
     except NotFound:
-        return ""
+        return None
 
 
 def _stop(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:
@@ -137,6 +179,9 @@ def _latest(runs: list[RunView], notebook: Notebook) -> RunId:
         raise NotFound(f"no run of {notebook.name} is left to show; name one: %gpu status lists them")
     return max(runs, key=lambda run: run.created).run
 
+
+_AT_HOME: dict[str, Callable[[Notebook, OutputScreen, str], str]] = {"use": _use, "vars": _vars}
+"""What needs no executor."""
 
 _VERBS: dict[str, Callable[[Notebook, OutputScreen, "Client", str], str]] = {
     "status": _status,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farcell.options import COMMANDS, OPTIONS
+from farcell.options import COMMANDS, LOCAL, OPTIONS
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ def _for_command(before: list[str], known: Known) -> list[str]:
     match before:
         case []:
             return list(COMMANDS)
+        case ["use"]:
+            return [LOCAL, "cpu", *known.models, *OPTIONS]
+        case ["use", *_]:
+            return _for_cell(before, known)
         case ["stop"]:
             return [*known.runs, *known.sessions, *known.names, "--all"]
         case ["attach"] | ["logs"]:

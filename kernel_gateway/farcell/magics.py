@@ -3,6 +3,8 @@
 import ast
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from IPython.core.error import TryNext, UsageError
@@ -13,9 +15,11 @@ from farcell.completion import Known, complete
 from farcell.display import screen_for
 from farcell.failures import CellSyntaxError, readable
 from farcell.notebook import Notebook, notebook_name
-from farcell.options import OptionError, parse_command, parse_options
+from farcell.offload.hook import Offloading
+from farcell.options import CellOptions, OptionError, parse_command, parse_options
 from farcell.packing.request import CellText
 from farcell_protocol.errors import FarcellError, NoDeviceFits
+from farcell_protocol.gpus import parse_gpus
 
 _HELP = """Run this cell on a GPU somewhere else, as if it had run here.
 
@@ -31,7 +35,16 @@ What the cell reads travels by itself, output arrives while it runs, and what it
 
 The stop button interrupts the far code; a second press stops the session's worker.
 
+A cell needs no magic of its own with
+
+    %gpu use H100 [options]     every following cell runs as with %%gpu, until: %gpu use local
+    %%local                     as a cell's first line: this one stays here
+    gpu:H100                    as a tag of a cell: this one goes (gpu:local: this one stays)
+
+Cells that consist of %gpu, %load_ext, help, history or HTML and JavaScript only stay here anyway.
+
     %gpu                        what there is, and what runs (also: %gpu status)
+    %gpu vars                   where each variable lives: here, there, or on both sides
     %gpu sessions               your sessions, and when they are released
     %gpu attach [RUN]           show a run from its beginning, and bind its results
     %gpu stop [RUN|SESSION|--all]
@@ -54,41 +67,60 @@ class Magics:
             new_screen=lambda: screen_for(shell),
             keep_result=self._keep_result,
         )
+        self.offloading = Offloading(self.notebook, self._metadata, self.run_unmarked)
 
     def gpu(self, line: str, cell: str | None = None) -> None:  # noqa: D102  # set below, shown by `%%gpu?`
         screen = screen_for(self.shell)
-        try:
+        with self._readably(line):
             if cell is None:
                 text = commands.run_command(self.notebook, screen, parse_command(line))
                 if text:
                     print(text)
             else:
                 self._run(screen, line, cell)
-        except OptionError as err:
-            raise UsageError(str(err)) from None
-        except NoDeviceFits as err:
-            raise readable(self._with_alternatives(err, line)) from None
-        except FarcellError as err:
-            raise readable(err) from err.__cause__
 
     gpu.__doc__ = _HELP
+
+    def local(self, line: str, cell: str) -> None:
+        """Run this cell here, although `%gpu use` or its tag would send it away."""
+        # Usually never called: the line becomes a comment. Only what calls magics by name comes here.
+        self.shell.run_cell(cell)
 
     def _run(self, screen: Any, line: str, cell: str) -> None:
         options = parse_options(line)
         if not cell.strip():
             print("the cell is empty: nothing was sent", file=sys.stderr)
             return
-        run_cell(self.notebook, screen, options, self._text(line, cell))
+        # The magic's own line stays as a comment, so that line numbers are those the editor shows. A
+        # further cell magic must stay first.
+        source = cell if cell.lstrip().startswith("%%") else f"#%%gpu {line}".rstrip() + f"\n{cell}"
+        run_cell(self.notebook, screen, options, self._text(source, cell))
 
-    def _text(self, line: str, cell: str) -> CellText:
+    def run_unmarked(self, wanted: str | CellOptions, source: str) -> None:
+        """A whole cell without a magic, sent away by `%gpu use` or its tag."""
+        asked = wanted if isinstance(wanted, str) else str(wanted.gpu)
+        with self._readably(asked):
+            options = CellOptions(parse_gpus(wanted)) if isinstance(wanted, str) else wanted
+            run_cell(self.notebook, screen_for(self.shell), options, self._text(source, source))
+
+    @contextmanager
+    def _readably(self, asked: str) -> Iterator[None]:
+        """What goes wrong is shown by its text, without our frames."""
+        try:
+            yield
+        except OptionError as err:
+            raise UsageError(str(err)) from None
+        except NoDeviceFits as err:
+            raise readable(self._with_alternatives(err, asked)) from None
+        except FarcellError as err:
+            raise readable(err) from err.__cause__
+
+    def _text(self, source: str, cell: str) -> CellText:
         """The cell as Python, checked here.
 
         Raises:
             CellSyntaxError: it is not Python.
         """
-        # The magic's own line stays as a comment, so that line numbers are those the editor shows. A
-        # further cell magic must stay first.
-        source = cell if cell.lstrip().startswith("%%") else f"#%%gpu {line}".rstrip() + f"\n{cell}"
         shell = self.shell
         count = shell.displayhook.prompt_count  # the shell itself may already count the next cell
         try:
@@ -111,9 +143,13 @@ class Magics:
         hook.fill_exec_result(value)
 
     def _cell_id(self) -> str:
+        return str(self._metadata().get("cellId", ""))
+
+    def _metadata(self) -> dict[str, Any]:
+        """What the front end sent about the cell beside its code."""
         kernel = getattr(self.shell, "kernel", None)
         parent = kernel.get_parent("shell") if kernel is not None else {}
-        return str(parent.get("metadata", {}).get("cellId", ""))
+        return parent.get("metadata") or {}
 
     def _with_alternatives(self, error: NoDeviceFits, line: str) -> FarcellError:
         client = self.notebook.connected
@@ -153,6 +189,8 @@ def load(shell: Any) -> Magics:
     if _loaded is None or _loaded.shell is not shell:
         _loaded = Magics(shell)
         shell.register_magic_function(_loaded.gpu, magic_kind="line_cell", magic_name="gpu")
+        shell.register_magic_function(_loaded.local, magic_kind="cell", magic_name="local")
+        _loaded.offloading.install(shell)
         for command in ("%gpu", "%%gpu"):
             shell.set_hook("complete_command", _loaded.complete, str_key=command)
     return _loaded

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 
 from farcell_protocol.gpus import GpuSpec, parse_gpus
 
+LOCAL = "local"
+"""What `%gpu use` and a cell's tag say for "here"."""
+
 FORM = "%%gpu [H100 | H100:2 | A100,H100 | cpu] [--session NAME] [--once] [--timeout 10m] [--detach]"
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(s|m|h|)")
@@ -121,7 +124,15 @@ def _near(name: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
-COMMANDS = ("status", "sessions", "stop", "attach", "simulate", "connect", "logs")
+def options_text(options: CellOptions) -> str:
+    """The options as they would be written behind `%%gpu`."""
+    words = [str(options.gpu)]
+    words += ["--session", shlex.quote(options.session)] if options.session else []
+    words += ["--timeout", f"{options.timeout_s:g}s"] if options.timeout_s is not None else []
+    return " ".join(words + ["--once"] * options.once + ["--detach"] * options.detach)
+
+
+COMMANDS = ("status", "use", "vars", "sessions", "stop", "attach", "simulate", "connect", "logs")
 """Every word that may follow `%gpu`."""
 
 
@@ -129,7 +140,7 @@ COMMANDS = ("status", "sessions", "stop", "attach", "simulate", "connect", "logs
 class Command:
     """A `%gpu` line: its verb, what it applies to, and for `connect` the file with the token.
 
-    `target` may be "--all" for `stop`."""
+    `target` may be "--all" for `stop`; for `use` it is the rest of the line, as behind `%%gpu`."""
 
     verb: str
     target: str = ""
@@ -146,6 +157,8 @@ def parse_command(line: str) -> Command:
     if verb not in COMMANDS:
         hint = "; to run a cell on a GPU write two percent signs: %%gpu" if verb[:1].isupper() else ""
         raise OptionError(f"%gpu has no command {verb!r}{_near(verb, COMMANDS)}{hint}. Commands: {', '.join(COMMANDS)}")
+    if verb == "use":
+        return Command(verb, line.strip()[len(verb) :].strip())
     token_file = ""
     if verb == "connect" and "--token-file" in words:
         at = words.index("--token-file")
@@ -163,7 +176,7 @@ _NEEDS = {
 
 
 def _one_target(verb: str, words: list[str]) -> str:
-    takes = {"status": 0, "sessions": 0}.get(verb, 1)
+    takes = {"status": 0, "sessions": 0, "vars": 0}.get(verb, 1)
     if len(words) > takes:
         raise OptionError(f"%gpu {verb} does not understand {' '.join(words[takes:])!r}")
     if verb in _NEEDS and not words:

@@ -28,10 +28,15 @@ def fetcher(notebook: "Notebook") -> Callable[[Handle], Any]:
             raise ended_error(handle.name, handle)
         gpu, session = home.key
         options = CellOptions(parse_gpus(gpu), session)
-        request = request_of(notebook.name, options, fetch_of(handle.name), f"{handle.name}.to_local()")
+        request = request_of(
+            home.notebook or notebook.name, options, fetch_of(handle.name), f"{handle.name}.to_local()"
+        )
         screen = notebook.new_screen()
         follower = client.submit(request)
-        seen = Watch(follower, client, screen, lambda view: notebook.sessions.saw(view, home.key)).to_the_end()
+        sessions = notebook.sessions
+        seen = Watch(
+            follower, client, screen, lambda view: sessions.saw_elsewhere(view, home.key, home.notebook)
+        ).to_the_end()
         raise_outcome(seen)
         for arrival in joined(seen.values):
             if arrival.name == handle.name and arrival.status == "value":

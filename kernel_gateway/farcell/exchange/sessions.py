@@ -1,6 +1,7 @@
 """The sessions this notebook has used, and what it knows of each."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from farcell.exchange.ledger import Ledger
@@ -17,12 +18,14 @@ Key = tuple[str, str]
 class FarSession:
     """One session as this notebook sees it. `expires` (epoch seconds) is when it is released unless used.
 
+    `notebook` names another notebook whose default session it is: a cell of this one never runs in it.
     `ended` is set when it is known to be gone, and `reason` says why."""
 
     id: SessionId
     key: Key
     where: str = ""
     once: bool = False
+    notebook: str = ""
     expires: float | None = None
     ended: float | None = None
     reason: ErrorInfo | None = None
@@ -55,10 +58,8 @@ class Sessions:
         return found if found is not None and found.alive else None
 
     def meet(self, session: SessionId, key: Key, *, once: bool = False) -> FarSession:
-        """A run is in this session; one for the same key that was known before has ended."""
-        found = self._by_id.get(session)
-        if found is None:
-            found = self._by_id[session] = FarSession(session, key, once=once)
+        """A run of this notebook is in this session; one for the same key that was known before has ended."""
+        found = self.visit(session, key, once=once)
         if not once:
             before = self._by_key.get(key)
             if before is not None and before is not found:
@@ -66,14 +67,23 @@ class Sessions:
             self._by_key[key] = found
         return found
 
+    def visit(self, session: SessionId, key: Key, *, once: bool = False, notebook: str = "") -> FarSession:
+        """A run that is only looked at is in this session; what a cell will get is not changed by it."""
+        return self._by_id.setdefault(session, FarSession(session, key, once=once, notebook=notebook))
+
     def saw(self, view: RunView, key: Key, *, once: bool = False) -> None:
-        """A run's state changed: what it tells of its session. A refused run has none."""
-        if not view.session:
-            return
-        session = self.meet(view.session, key, once=once)
-        session.where = where_text(view.worker) or session.where
-        if session.alive:
-            session.expires = view.ended + DEFAULT_SCALEDOWN_S if view.ended is not None else None
+        """The state of a run of this notebook changed: what it tells of its session. A refused run has none."""
+        if view.session:
+            _note(self.meet(view.session, key, once=once), view)
+
+    def saw_elsewhere(self, view: RunView, key: Key, notebook: str) -> None:
+        """The same for a run in a session that no cell of this notebook will get; `notebook` as in `FarSession`."""
+        if view.session:
+            _note(self.visit(view.session, key, notebook=notebook), view)
+
+    def __iter__(self) -> Iterator[FarSession]:
+        """All that were met, the oldest first."""
+        return iter(self._by_id.values())
 
     def get(self, session: SessionId) -> FarSession | None:
         """The session of that id, if this notebook has met it."""
@@ -83,3 +93,9 @@ class Sessions:
 def ledger_of(session: FarSession | None) -> Ledger:
     """The session's ledger; an empty one for a session yet to come."""
     return session.ledger if session is not None else Ledger()
+
+
+def _note(session: FarSession, view: RunView) -> None:
+    session.where = where_text(view.worker) or session.where
+    if session.alive:
+        session.expires = view.ended + DEFAULT_SCALEDOWN_S if view.ended is not None else None

@@ -68,4 +68,6 @@ def home_of(handle: Handle) -> FarSession:
 
 def _how(home: FarSession) -> str:
     gpu, name = home.key
+    if home.notebook:
+        return f"%%gpu {gpu} in {home.notebook}"
     return f"%%gpu {gpu}" + (f" --session {name}" if name else "")

@@ -216,3 +216,31 @@ def test_the_shells_own_names_stay(far_side: Any, cell: Any) -> None:
     cell("1")
     cell("%%gpu\ntry: _, In, Out\nexcept NameError: pass")
     assert far_side.cell().values == []
+
+
+def test_attaching_to_another_notebooks_run_binds_and_leaves_our_own_session_alone(
+    far: Any, cell: Any, names: Any
+) -> None:
+    from far_client import plays, view
+
+    from farcell_protocol.frames import ValueBack, ValueInfo
+    from farcell_protocol.ids import RunId
+    from farcell_protocol.messages.api import Interpreter, RunRequest
+
+    mine = FarPython()
+    client = far(mine)
+    cell("x = [1]")
+    cell("%%gpu\nx.append(2)")
+    request = RunRequest(RunId("r-000000000001"), b"", Interpreter("p", "3"), "any", "other.ipynb")
+    big = ValueBack("theirs", "handle", info=ValueInfo("Model", "<Model>"), why="too large")
+    known = view(request, "ended", session="s-000000000002", outcome="ok")
+    client.known_runs[request.run] = (known, plays(big, session="s-000000000002"))
+    assert cell(f"%gpu attach {request.run}").success
+    assert isinstance(names["theirs"], Handle)
+    cell("%%gpu\ny = x")
+    assert client.cell().values == []  # our session still holds x
+    assert names["y"] == [1, 2]
+    assert cell("%%gpu\ntheirs").error_in_exec.code == "session-differs"
+    cell("theirs.to_local()")
+    assert client.requests[-1].notebook == "other.ipynb"
+    mine.close()

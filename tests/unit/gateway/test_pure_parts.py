@@ -57,6 +57,15 @@ def test_a_session_that_took_anothers_place_ends_it() -> None:
     assert sessions.expected(("cpu", "")) is None
 
 
+def test_a_session_that_is_only_looked_at_is_never_expected() -> None:
+    sessions = Sessions()
+    mine = sessions.meet(SessionId("s-1"), ("H100", ""))
+    other = sessions.visit(SessionId("s-2"), ("H100", ""), notebook="other.ipynb")
+    assert (sessions.expected(("H100", "")), mine.alive, other.notebook) == (mine, True, "other.ipynb")
+    assert sessions.visit(SessionId("s-1"), ("H100", "")) is mine
+    assert list(sessions) == [mine, other]
+
+
 def test_a_once_session_is_never_expected_again() -> None:
     sessions = Sessions()
     sessions.meet(SessionId("s-1"), ("H100", ""), once=True)
