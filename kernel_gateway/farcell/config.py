@@ -4,12 +4,14 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from farcell_protocol.errors import BadRequest, ExecutorUnreachable
 from farcell_protocol.places import Places, data_directory, places
 
+_NAMING_PLACES = ("HOME", "FARCELL_DATA", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
 _FORMS = "http://127.0.0.1:8765, https://farcell.example.org or unix:///run/farcell/executor.sock"
 
 
@@ -73,11 +75,18 @@ def embedded_places(environ: Mapping[str, str]) -> Places:
     Raises:
         ExecutorUnreachable: there is neither `FARCELL_DATA` nor a home directory.
     """
+    named = tuple((name, environ[name]) for name in _NAMING_PLACES if name in environ)
+    return _places(named, os.getcwd() if not environ.get("FARCELL_DATA", "/").startswith("/") else "", os.getuid())
+
+
+@lru_cache(maxsize=8)  # asked for before every cell, to see whether the executor is still the one to use
+def _places(named: tuple[tuple[str, str], ...], _cwd: str, uid: int) -> Places:
+    environ = dict(named)
     try:
         home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
     except RuntimeError as err:
         raise ExecutorUnreachable(f"no place for the embedded executor's files: {err}; set FARCELL_DATA") from err
-    return places(data_directory(environ, home), environ, os.getuid())
+    return places(data_directory(environ, home), environ, uid)
 
 
 def check_url(url: str) -> str:
