@@ -14,7 +14,16 @@ from farcell_protocol.ids import TellId
 MAX_FRAME_BYTES = 1 * 2**20
 """What a worker keeps a frame under; larger values are cut into several `ValueBack` frames."""
 
+MAX_COMM_BYTES = 63 * 2**20
+"""What a frame of a comm message is kept under: its buffers cannot be cut, and with its envelopes it must stay below
+`framing.MAX_RECORD_BYTES`."""
+
 VALUE_CHUNK_BYTES = 512 * 2**10
+
+
+SHOWN = "farcell_shown"
+"""In the metadata of an `error` message: what it says has been printed before, as IPython does with a usage error; it
+only tells how the cell ended."""
 
 
 class Message(msgspec.Struct, frozen=True, tag="message", omit_defaults=True):

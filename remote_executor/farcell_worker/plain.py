@@ -14,6 +14,9 @@ from farcell_protocol.frames import Frame, Message
 MAX_DISPLAY_BYTES = 12 * 2**20
 """A display cannot be cut into pieces, so one larger than a frame should be goes whole up to this."""
 
+COMM_KINDS = frozenset({"comm_open", "comm_msg", "comm_close"})
+"""Whole or not at all: whoever sends one over `frames.MAX_COMM_BYTES` is refused before it comes here."""
+
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
 _LINE_CHARS = 20_000
@@ -37,7 +40,7 @@ def fitting(frame: Frame, limit_bytes: int) -> bytes:
             raise
         frame = msgspec.structs.replace(frame, content=plain(frame.content), metadata=plain(frame.metadata))
         body = framing.pack(frame)
-    if len(body) > limit_bytes and isinstance(frame, Message):
+    if len(body) > limit_bytes and isinstance(frame, Message) and frame.msg_type not in COMM_KINDS:
         return _shortened(frame, body)
     return body
 

@@ -1,13 +1,18 @@
-"""ipykernel's messages, caught where they would enter a ZMQ socket, and put into the outbox."""
+"""ipykernel's messages, caught where they would enter a ZMQ socket, and put into the outbox; and comm messages as
+ipykernel gets them."""
 
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from jupyter_client.session import Session
 
-from farcell_protocol.frames import Message
+from farcell_protocol import framing
+from farcell_protocol.errors import MessageTooLarge
+from farcell_protocol.frames import MAX_COMM_BYTES, Message
+from farcell_protocol.messages.cells import CommMessage
 from farcell_worker.outbox import Outbox
-from farcell_worker.plain import plain
+from farcell_worker.plain import COMM_KINDS, plain
 from farcell_worker.transport import OUTPUT_KINDS
 
 
@@ -24,13 +29,15 @@ class FarSession(Session):
     outbox: Outbox
     iopub: IOPub
     drain: Callable[[], None]
+    comms_opened: Callable[[], None]
     forked: bool
     errors_sent: int
 
     def attach(self, outbox: Outbox, iopub: IOPub) -> "FarSession":
-        """Say where output goes. `drain` is set later, when descriptors are captured."""
+        """Say where output goes. `drain` is set later, when descriptors are captured, and so is `comms_opened`, which
+        is called when a comm speaks."""
         self.outbox, self.iopub = outbox, iopub
-        self.drain = nothing
+        self.drain = self.comms_opened = nothing
         self.forked, self.errors_sent = False, 0
         return self
 
@@ -59,17 +66,46 @@ class FarSession(Session):
 
     def _post(self, kind: str, message: dict[str, Any], buffers: list[Any]) -> None:
         self.errors_sent += kind == "error"
-        self.drain()
+        self._drain_as_nobody()
         raw = [bytes(memoryview(buffer).cast("B")) for buffer in buffers]
         # ipykernel leaves this to the packer of the socket it would go to.
-        self.outbox.post(Message(kind, plain(message["content"]), plain(message["metadata"]), raw))
+        said = Message(kind, plain(message["content"]), plain(message["metadata"]), raw)
+        if kind in COMM_KINDS:
+            _check_size(said)
+            self.comms_opened()
+        self.outbox.post(said)
+
+    def _drain_as_nobody(self) -> None:
+        """What others wrote before this is not said by the handler that this may be called in."""
+        if self.outbox.is_answering:
+            Context().run(self.drain)
+        else:
+            self.drain()
 
 
-def parent_of(session: FarSession, run: str) -> dict[str, Any]:
-    """The request that a run's output would name as its parent, for code that looks (widgets do)."""
+def _check_size(said: Message) -> None:
+    size = len(framing.pack(said))
+    if size > MAX_COMM_BYTES:
+        raise MessageTooLarge(
+            f"a comm message of {size:,} bytes is over the limit of {MAX_COMM_BYTES:,}: send less at once",
+            size_bytes=size,
+            limit_bytes=MAX_COMM_BYTES,
+        )
+
+
+def parent_of(session: FarSession, msg_id: str) -> dict[str, Any]:
+    """The request that a cell's output would name as its parent, for code that looks (widgets do)."""
     header = session.msg_header("execute_request")
-    header["msg_id"] = run
-    return {"header": header, "msg_id": run, "msg_type": "execute_request", "content": {}, "metadata": {}}
+    header["msg_id"] = msg_id
+    return {"header": header, "msg_id": msg_id, "msg_type": "execute_request", "content": {}, "metadata": {}}
+
+
+def as_received(session: FarSession, message: CommMessage) -> dict[str, Any]:
+    """A comm's message as `Session.deserialize` gives it to a kernel."""
+    made = session.msg(message.msg_type, message.content, metadata=message.metadata)
+    made["msg_id"] = made["header"]["msg_id"] = message.msg_id or made["msg_id"]
+    made["buffers"] = [memoryview(buffer) for buffer in message.buffers]
+    return made
 
 
 def nothing() -> None:
