@@ -11,7 +11,7 @@ import msgspec
 
 from farcell_executor.driver import Driver
 from farcell_executor.model import Device, Node, NodeState
-from farcell_executor.runlog import RunLogs
+from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling import events
 from farcell_protocol.errors import (
     DiskFull,

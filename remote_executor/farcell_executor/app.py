@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from farcell_executor.agents import AgentLink, Agents, LinkLost, Links
-from farcell_executor.driver import CHECKPOINTS, Checkpoint, Clock, Driver, SteadyClock, no_checkpoint
+from farcell_executor.checkpoints import Checkpoint, checkpoint_for
+from farcell_executor.clock import Clock, SteadyClock
+from farcell_executor.driver import Driver
 from farcell_executor.executor import Bulletin, Executor
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
-from farcell_executor.runlog import RunLogs
+from farcell_executor.runlogs import RunLogs
 from farcell_executor.runs import Runs
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.sessions import Sessions
@@ -21,7 +21,6 @@ from farcell_executor.settings import Settings, program_version
 from farcell_executor.store.base import Store
 from farcell_executor.tokens import Tokens
 from farcell_executor.views import Views
-from farcell_protocol.errors import BadRequest
 from farcell_protocol.messages.link import FromAgent, ToAgent
 
 if TYPE_CHECKING:
@@ -57,24 +56,6 @@ async def running(
         background.append(tasks.create_task(_leave_when_idle(executor), name="leave when idle"))
         yield executor
         await _leave_politely(executor, background)
-
-
-def checkpoint_for(fault_at: str) -> Checkpoint:
-    """What is done at checkpoints: nothing, or, for tests, the process kills itself at one of them.
-
-    Raises:
-        BadRequest: there is no checkpoint of that name.
-    """
-    if not fault_at:
-        return no_checkpoint
-    if fault_at not in CHECKPOINTS:
-        raise BadRequest(f"FARCELL_FAULT_AT={fault_at!r} is none of {', '.join(CHECKPOINTS)}")
-
-    def die_there(name: str) -> None:
-        if name == fault_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return die_there
 
 
 def _store(settings: Settings) -> Store:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from farcell_executor.agents import Agents
-from farcell_executor.driver import Clock, Driver
+from farcell_executor.clock import Clock
+from farcell_executor.driver import Driver
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
 from farcell_executor.model import NodeState, SessionState, WorkerState
-from farcell_executor.runlog import RunLogs
+from farcell_executor.runlogs import RunLogs
 from farcell_executor.runs import Runs
 from farcell_executor.scheduling import events
 from farcell_executor.sessions import Sessions

@@ -13,7 +13,8 @@ from typing import TypeVar
 import msgspec
 
 from farcell_executor.model import Run, RunState, Session, Worker
-from farcell_executor.runlog import Cursor, RunLogs
+from farcell_executor.runlog import Cursor
+from farcell_executor.runlogs import RunLogs
 from farcell_executor.runs import Runs
 from farcell_executor.store.base import Noun
 from farcell_executor.tokens import Identity

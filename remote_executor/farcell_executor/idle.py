@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from farcell_executor.driver import Clock
+from farcell_executor.clock import Clock
 
 
 class IdleWatch:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from farcell_executor.driver import Driver
 from farcell_executor.model import Run, RunState
-from farcell_executor.runlog import RunLogs
+from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling import events
 from farcell_executor.store.base import Store
 from farcell_executor.tokens import Identity

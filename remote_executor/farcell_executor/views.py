@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from farcell_executor.model import Device, Node, Run, RunState, Session, SessionState, Token, Worker
-from farcell_executor.runlog import RunLogs
+from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.store.base import Noun, Store
 from farcell_executor.tokens import scope_of

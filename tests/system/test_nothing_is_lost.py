@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farcell_executor.driver import CHECKPOINTS
+from farcell_executor.checkpoints import CHECKPOINTS
 from tests.fakes.proxy import Proxy
 from tests.system.installation import Installation, alive, eventually
 from tests.system.notebooks import Notebook, Shown, notebook

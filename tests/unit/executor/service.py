@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 
 from farcell_executor.app import running
 from farcell_executor.calls import Caller
-from farcell_executor.driver import Clock
+from farcell_executor.clock import Clock
 from farcell_executor.executor import Executor
 from farcell_executor.scheduling import events
 from farcell_executor.server import serve

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from farcell_executor.app import checkpoint_for
-from farcell_executor.driver import CHECKPOINTS
+from farcell_executor.checkpoints import CHECKPOINTS, checkpoint_for
 from farcell_executor.store.base import Noun, StoreError
 from farcell_executor.store.memory import MemoryStore
 from farcell_protocol.errors import BadRequest, DiskFull, FarcellError

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from farcell_executor.runlog import RunLog, RunLogs
+from farcell_executor.runlog import RunLog
+from farcell_executor.runlogs import RunLogs
 from farcell_protocol.errors import BadRequest, DiskFull, StreamGap
 from farcell_protocol.frames import End, Message, decode_frame
 from farcell_protocol.framing import pack, record
