@@ -18,9 +18,13 @@ class LazyModule(ModuleType):
         if name.startswith("__") and name != "__version__":
             raise AttributeError(name)  # probes of inspect, copy and doctest must not import
         module = importlib.import_module(self.__name__)
+        inner = f"{self.__name__}.{name}"
         if not hasattr(module, name) and hasattr(module, "__path__"):
-            return importlib.import_module(f"{self.__name__}.{name}")  # as `import a.b` there has done
-        return getattr(module, name)
+            importlib.import_module(inner)  # as `import a.b` there has done
+        found = getattr(module, name)
+        # In a package within the package there may be more that was imported there.
+        is_package = isinstance(found, ModuleType) and found.__name__ == inner and hasattr(found, "__path__")
+        return LazyModule(inner) if is_package else found
 
     def __dir__(self) -> list[str]:
         return dir(importlib.import_module(self.__name__))
