@@ -82,9 +82,7 @@ class Homecoming:
 
     def _bind_one(self, arrival: Arrival) -> str:
         name = arrival.name
-        if arrival.status == "module" and _is_module(self._namespace.get(name), arrival.data.decode()):
-            return self._bind_module(arrival)
-        if self._moved_on(name):
+        if self._moved_on(name) and not self._is_here(arrival):
             self._session.ledger.forget(name)
             return f"{name} was bound anew here while the run was going; the value here stays"
         if arrival.status == "deleted":
@@ -109,6 +107,15 @@ class Homecoming:
         if self._certain or name not in self._left.here or isinstance(now, Handle):
             return False
         return digest_here(now, self._namespace) != self._left.here[name]  # changed in place
+
+    def _is_here(self, arrival: Arrival) -> bool:
+        """Whether the name is bound to what arrives: by an earlier look at the same run, say."""
+        now = self._namespace.get(arrival.name, _NOTHING)
+        if isinstance(now, Handle):
+            return arrival.status == "handle" and now.session == self._session.id and now.name == arrival.name
+        if arrival.status == "module":
+            return isinstance(now, ModuleType) and now.__name__ == arrival.data.decode()
+        return arrival.status == "value" and digest_here(now, self._namespace) == arrival.digest
 
     def _bind_value(self, arrival: Arrival, value: Any) -> str:
         name = arrival.name
@@ -139,7 +146,3 @@ class Homecoming:
             self._namespace.pop(name, None)
         self._session.ledger.forget(name)
         return ""
-
-
-def _is_module(value: Any, name: str) -> bool:
-    return isinstance(value, ModuleType) and value.__name__ == name

@@ -244,3 +244,29 @@ def test_attaching_to_another_notebooks_run_binds_and_leaves_our_own_session_alo
     cell("theirs.to_local()")
     assert client.requests[-1].notebook == "other.ipynb"
     mine.close()
+
+
+def test_looking_at_a_run_again_says_nothing_of_what_it_bound_the_first_time(
+    far: Any, cell: Any, names: Any, capsys: Any
+) -> None:
+    import pickle
+
+    from far_client import plays, value, view
+
+    from farcell_protocol.frames import ValueBack, ValueInfo
+    from farcell_protocol.ids import RunId
+    from farcell_protocol.messages.api import Interpreter, RunRequest
+
+    client = far()
+    request = RunRequest(RunId("r-000000000001"), b"", Interpreter("p", "3"), "any", "other.ipynb")
+    big = ValueBack("big", "handle", info=ValueInfo("Model", "<Model>"), why="too large")
+    script = plays(big, *value("y", pickle.dumps([1], 5)), *value("z", pickle.dumps([2], 5)))
+    client.known_runs[request.run] = (view(request, "ended", outcome="ok"), script)
+    cell(f"%gpu attach {request.run}")
+    cell("z.append('mine')")
+    cell(f"%gpu attach {request.run}")
+    said = capsys.readouterr().err
+    assert "z was bound anew" in said
+    assert "y was bound anew" not in said
+    assert "big was bound anew" not in said
+    assert names["z"] == [2, "mine"]
