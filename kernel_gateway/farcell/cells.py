@@ -53,7 +53,11 @@ def run_cell(notebook: Notebook, screen: OutputScreen, options: CellOptions, tex
         _leave(follower, screen)
         return request.run
     seen = Watch(
-        follower, client, screen, lambda view: notebook.sessions.saw(view, key, once=options.once)
+        follower,
+        client,
+        screen,
+        lambda view: notebook.sessions.saw(view, key, once=options.once),
+        comms=notebook.comms_of_run(client),
     ).to_the_end()
     settle(notebook, screen, seen, waited=True)
     raise_outcome(seen)

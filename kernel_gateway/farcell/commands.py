@@ -11,7 +11,7 @@ from farcell.cells import connected, settle
 from farcell.exchange.standing import still_there
 from farcell.failures import raise_outcome
 from farcell.notebook import Notebook
-from farcell.options import LOCAL, Command, OptionError, options_text, parse_options
+from farcell.options import LOCAL, Command, OptionError, options_text, parse_options, split
 from farcell.variables import variables_shown
 from farcell.watch import OutputScreen, Watch
 from farcell_protocol.errors import NotFound, Unavailable
@@ -42,8 +42,9 @@ def run_command(notebook: Notebook, screen: OutputScreen, command: Command) -> s
 
 def _use(notebook: Notebook, screen: OutputScreen, target: str) -> str:
     """Where cells without a magic run from now on; with nothing to say, where they run now."""
-    if target:
-        notebook.use = None if target == LOCAL else parse_options(target)
+    words = split(target)
+    if words:
+        notebook.use = None if words == [LOCAL] else parse_options(target)
     if notebook.use is None:
         return "cells run here; %gpu use H100 sends every following one to an H100"
     where = options_text(notebook.use)
@@ -104,7 +105,8 @@ def _logs(notebook: Notebook, screen: OutputScreen, client: "Client", target: st
 def _attach(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:
     run = _run_id(target) if target else _to_attach(notebook, client.runs())
     view = client.run(run)
-    watch = Watch(client.follow(run), client, screen, _observer(notebook, client, view))
+    comms = notebook.comms_of_run(client)
+    watch = Watch(client.follow(run), client, screen, _observer(notebook, client, view), comms=comms)
     seen = watch.to_the_end()
     settle(notebook, screen, seen, waited=False)
     still_there(client, notebook.sessions.get(view.session))

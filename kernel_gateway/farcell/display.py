@@ -3,8 +3,11 @@
 import html
 import os
 import sys
+from functools import partial
 from typing import Any
 
+from farcell.commsrun import FarComms
+from farcell.inputs import KernelQuestion, Question, TerminalQuestion
 from farcell.status import Line
 from farcell.watch import OutputScreen
 from farcell_protocol.frames import Message
@@ -21,6 +24,27 @@ def screen_for(shell: Any) -> OutputScreen:
     return TerminalScreen()
 
 
+def comms_for(shell: Any) -> FarComms | None:
+    """The far widgets of this shell's kernel; None where there is no front end that could show any."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None or getattr(kernel, "iopub_socket", None) is None or not hasattr(kernel, "comm_manager"):
+        return None
+    return FarComms(kernel.comm_manager, partial(publish, kernel), lambda: kernel.get_parent("shell"))
+
+
+def publish(kernel: Any, message: Message, parent: dict[str, Any]) -> None:
+    """Publish a message as if this kernel had made it in answer to `parent`. From any thread."""
+    kernel.session.send(
+        kernel.iopub_socket,
+        message.msg_type,
+        message.content,
+        parent=parent,
+        ident=kernel._topic(message.msg_type),
+        metadata=message.metadata,
+        buffers=message.buffers or None,
+    )
+
+
 class KernelScreen:
     """Inside ipykernel: messages are published as if this kernel had made them."""
 
@@ -28,11 +52,20 @@ class KernelScreen:
         self._kernel = kernel
         # Taken once: the parent names the cell this output belongs to, whatever runs in between.
         self._parent = kernel.get_parent("shell")
+        self._ident = kernel._parent_ident["shell"]
         self._line_id = ""
 
     def show(self, message: Message) -> None:
         """Publish a far message, its buffers included."""
-        self._send(message.msg_type, message.content, message.metadata, message.buffers)
+        self._flush()
+        publish(self._kernel, message, {"header": {"msg_id": message.parent}} if message.parent else self._parent)
+
+    def ask(self, prompt: str, password: bool) -> Question | None:
+        """Ask through the stdin channel of the front end that sent the cell, if it has one."""
+        if not self._parent.get("content", {}).get("allow_stdin", False):
+            return None
+        self._flush()
+        return KernelQuestion(self._kernel, self._parent, self._ident, prompt, password)
 
     def draw_line(self, line: Line) -> None:
         """Show the status line, or update it in place by its display id."""
@@ -46,18 +79,12 @@ class KernelScreen:
         self._send("display_data" if first else "update_display_data", content, {}, [])
 
     def _send(self, kind: str, content: dict[str, Any], metadata: dict[str, Any], buffers: list[bytes]) -> None:
+        self._flush()
+        publish(self._kernel, Message(kind, content, metadata, buffers), self._parent)
+
+    def _flush(self) -> None:
         sys.stdout.flush()  # what was printed here before must come before
         sys.stderr.flush()
-        kernel = self._kernel
-        kernel.session.send(
-            kernel.iopub_socket,
-            kind,
-            content,
-            parent=self._parent,
-            ident=kernel._topic(kind),
-            metadata=metadata,
-            buffers=buffers or None,
-        )
 
 
 class TerminalScreen:
@@ -81,6 +108,13 @@ class TerminalScreen:
             from IPython.display import display
 
             display(content["data"], raw=True, metadata=content.get("metadata", {}))  # type: ignore[no-untyped-call]
+
+    def ask(self, prompt: str, password: bool) -> Question | None:
+        """Ask on the terminal, if it is one."""
+        if not sys.stdin.isatty():
+            return None
+        self._leave_line()
+        return TerminalQuestion(prompt, password)
 
     def draw_line(self, line: Line) -> None:
         """Draw over the line where the terminal allows it; elsewhere only what will stay is worth a line."""

@@ -12,7 +12,7 @@ from IPython.core.error import TryNext, UsageError
 from farcell import commands, tables
 from farcell.cells import run_cell
 from farcell.completion import Known, complete
-from farcell.display import screen_for
+from farcell.display import comms_for, screen_for
 from farcell.failures import CellSyntaxError, readable
 from farcell.notebook import Notebook, notebook_name
 from farcell.offload.hook import Offloading
@@ -66,6 +66,7 @@ class Magics:
             notebook_name(os.environ, connection_file, os.getpid()),
             new_screen=lambda: screen_for(shell),
             keep_result=self._keep_result,
+            comms=comms_for(shell),
         )
         self.offloading = Offloading(self.notebook, self._metadata, self.run_unmarked)
 
@@ -133,7 +134,7 @@ class Magics:
             lines = shell.SyntaxTB.structured_traceback(type(err), err, [])
             raise CellSyntaxError(err, lines) from None
         title = next((text.strip() for text in cell.splitlines() if text.strip()), "")
-        return CellText(source, python, title[:200], count, self._cell_id())
+        return CellText(source, python, title[:200], count, self._cell_id(), *self._asker())
 
     def _keep_result(self, value: Any) -> None:
         """What IPython does with a result besides displaying it: `_`, `__`, `Out[n]` and `_n`."""
@@ -145,11 +146,20 @@ class Magics:
     def _cell_id(self) -> str:
         return str(self._metadata().get("cellId", ""))
 
+    def _asker(self) -> tuple[str, bool]:
+        """The id of the request that the cell came with, and whether its sender can answer questions."""
+        if getattr(self.shell, "kernel", None) is None:
+            return "", sys.stdin.isatty()
+        request = self._request()
+        return request.get("header", {}).get("msg_id", ""), request.get("content", {}).get("allow_stdin", False)
+
     def _metadata(self) -> dict[str, Any]:
         """What the front end sent about the cell beside its code."""
+        return self._request().get("metadata") or {}
+
+    def _request(self) -> dict[str, Any]:
         kernel = getattr(self.shell, "kernel", None)
-        parent = kernel.get_parent("shell") if kernel is not None else {}
-        return parent.get("metadata") or {}
+        return kernel.get_parent("shell") if kernel is not None else {}
 
     def _with_alternatives(self, error: NoDeviceFits, line: str) -> FarcellError:
         client = self.notebook.connected

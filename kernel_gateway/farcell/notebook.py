@@ -15,6 +15,7 @@ from farcell_protocol.ids import RunId
 
 if TYPE_CHECKING:
     from farcell.client import Client
+    from farcell.commsrun import FarComms, RunComms
 
 _CONNECTION_FILE = re.compile(r"kernel-(.+)\.json")
 
@@ -44,7 +45,8 @@ def dial_executor(target: config.Target, on_start: OnStart) -> "Client":
 class Notebook:
     """The state behind `%%gpu` in one kernel. `namespace` is the user's; `new_screen` makes a screen for
     the cell now running, `dial` a connected client; `keep_result` binds what a cell displayed to `_` and `Out`.
-    `use` says where cells without a magic run: here, if it is None."""
+    `use` says where cells without a magic run: here, if it is None. `comms` are the widgets of far cells, where
+    there is a front end that could show any."""
 
     namespace: dict[str, Any]
     name: str
@@ -55,6 +57,7 @@ class Notebook:
     dial: "Callable[[config.Target, OnStart], Client]" = dial_executor
     keep_result: Callable[[Any], object] = lambda value: None
     use: CellOptions | None = None
+    comms: "FarComms | None" = None
     _client: "Client | None" = None
     _tell: OnStart = None
     _target: config.Target | None = None
@@ -76,6 +79,10 @@ class Notebook:
         """A client may have to start an executor again long after it was made: the cell now running says so."""
         if self._tell is not None:
             self._tell(text)
+
+    def comms_of_run(self, client: "Client") -> "RunComms | None":
+        """Who looks after the widgets of a run that is about to be watched."""
+        return self.comms.of_run(client) if self.comms is not None else None
 
     def heed_target(self) -> None:
         """Let go of an executor that is no longer the one to use; before anything is decided by its sessions."""

@@ -9,15 +9,20 @@ import msgspec
 
 from farcell import follow
 from farcell.failures import FarInterrupt
+from farcell.inputs import Inputs, Question
 from farcell.presses import Presses
 from farcell.status import Line, Screen, StatusLine, end_line, progress_line, seconds_text
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.frames import Elided, End, Frame, Message, ValueBack
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.api import RunView
+from farcell_protocol.messages.cells import Told
 
 _POLL_S = 0.1
 """How soon a press of the stop button is noticed at the latest; see `Presses`."""
+
+_ASKING_POLL_S = 0.01
+"""The same for an answer of the user's."""
 
 
 class OutputScreen(Screen, Protocol):
@@ -25,6 +30,9 @@ class OutputScreen(Screen, Protocol):
 
     def show(self, message: Message) -> None:
         """Show a Jupyter message of the far side, after whatever was printed here before."""
+
+    def ask(self, prompt: str, password: bool) -> Question | None:
+        """Ask the user; None where nobody can answer."""
 
 
 class Following(Protocol):
@@ -44,14 +52,30 @@ class Following(Protocol):
         """Take nothing more; the run is about to end."""
 
 
-class Stopping(Protocol):
-    """What is needed of the client to stop a run."""
+class Steering(Protocol):
+    """What is needed of the client to stop a run and to tell it something."""
 
     def interrupt(self, run: RunId) -> None:
         """SIGINT."""
 
     def cancel(self, run: RunId, grace_s: float = 2.0) -> None:
         """By force."""
+
+    def tell(self, run: RunId, told: Told) -> None:
+        """Something it asked for."""
+
+
+class Comms(Protocol):
+    """Who looks after the run's widgets."""
+
+    def see(self, view: RunView) -> None:
+        """The run's state is this."""
+
+    def saw(self, view: RunView, message: Message) -> None:
+        """It says this of a widget, which is shown next."""
+
+    def caught_up(self) -> None:
+        """Everything that it said up to now is shown."""
 
 
 @dataclass
@@ -72,11 +96,13 @@ class Watch:
     def __init__(
         self,
         follower: Following,
-        client: Stopping,
+        client: Steering,
         screen: OutputScreen,
         on_view: Callable[[RunView], object],
         clock: Callable[[], float] = time.monotonic,
+        comms: Comms | None = None,
     ) -> None:
+        self._comms = comms
         self._follower = follower
         self._client = client
         self._screen = screen
@@ -88,6 +114,8 @@ class Watch:
         self._down_why = ""
         self._trouble = ""
         self._seen = Seen(follower.run)
+        self._last = 0
+        self._inputs = Inputs(self._ask, lambda reply: client.tell(follower.run, reply), self._say_it_waits)
 
     def to_the_end(self) -> Seen:
         """Show everything until the run has ended.
@@ -102,18 +130,30 @@ class Watch:
                 while not (seen.view is not None and seen.view.state == "ended"):
                     self._take(self._next(presses))
                     if presses.count > seen.presses:
+                        self._inputs.stop()
                         self._pressed(presses.count)
+                    self._catch_up()
                     if not self._line.finished:
                         self._line.tick(self._now_says())
         except FarcellError as err:
             self._line.finish(Line(f"refused: {err.code}", "bad"))
             raise
+        finally:
+            self._inputs.stop()
         self._finish_line()
         return seen
 
+    def _catch_up(self) -> None:
+        """What was said later by others than the run may follow only when all is seen that it had said before."""
+        view = self._seen.view
+        caught_up = view is not None and self._last >= view.frames
+        self._inputs.look(caught_up=caught_up)
+        if caught_up and self._comms is not None:
+            self._comms.caught_up()
+
     def _next(self, presses: Presses) -> follow.Event | None:
         try:
-            return self._follower.next(_POLL_S)
+            return self._follower.next(_ASKING_POLL_S if self._inputs.waiting else _POLL_S)
         except KeyboardInterrupt:  # not in the main thread, where `Presses` could not take it
             presses.count += 1
             return None
@@ -122,8 +162,8 @@ class Watch:
         match event:
             case follow.Changed(view=view):
                 self._see(view)
-            case follow.Batch(frames=frames):
-                self._take_frames(frames)
+            case follow.Batch(first=first, frames=frames):
+                self._take_frames(first, frames)
                 self._leave_at_a_good_end()
             case follow.LinkDown(why=why):
                 self._down_since, self._down_why = self._clock(), why
@@ -135,6 +175,8 @@ class Watch:
             self._since = self._clock()
         self._seen.view = view
         self._on_view(view)
+        if self._comms is not None:
+            self._comms.see(view)
 
     def _leave_at_a_good_end(self) -> None:
         """A good end cannot be changed by anybody, so its frame is word enough: the executor's comes a moment later.
@@ -147,11 +189,17 @@ class Watch:
         ended = view.started + (self._clock() - self._since)
         self._see(msgspec.structs.replace(view, state="ended", outcome="ok", ended=ended))
 
-    def _take_frames(self, frames: list[Frame]) -> None:
+    def _take_frames(self, first: int, frames: list[Frame]) -> None:
+        self._last = first + len(frames) - 1
         if frames and isinstance(frames[-1], End):
             self._seen.end = frames[-1]
-        for frame in frames:
+        for number, frame in enumerate(frames, first):
+            self._inputs.saw(number, frame)
             match frame:
+                case Message(msg_type="input_request"):
+                    continue
+                case Message(msg_type="comm_open" | "comm_msg" | "comm_close"):
+                    self._say_of_widget(frame)
                 case Message(msg_type="error"):
                     self._seen.error = frame
                 case Message():
@@ -160,6 +208,19 @@ class Watch:
                     self._seen.values.append(frame)
                 case Elided(size_bytes=size):
                     self._show(Message("stream", {"name": "stdout", "text": f"[{size:,} bytes left out]\n"}))
+
+    def _say_of_widget(self, message: Message) -> None:
+        if self._comms is not None and self._seen.view is not None:
+            self._comms.saw(self._seen.view, message)
+        self._screen.show(message)
+
+    def _ask(self, prompt: str, password: bool) -> Question | None:
+        self._line.reveal(self._now_says())
+        return self._screen.ask(prompt, password)
+
+    def _say_it_waits(self) -> None:
+        text = f"run {self._seen.run} waits for input; press stop, or attach from a notebook that can answer\n"
+        self._show(Message("stream", {"name": "stderr", "text": text}))
 
     def _show(self, message: Message) -> None:
         if self._seen.end is not None and self._seen.presses == 0:

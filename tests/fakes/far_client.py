@@ -17,7 +17,7 @@ from farcell_protocol.messages.api import (
     SessionView,
     WorkerView,
 )
-from farcell_protocol.messages.cells import Cell, decode_cell
+from farcell_protocol.messages.cells import Cell, Told, decode_cell
 from farcell_protocol.values import digest_of
 
 Step = Event | FarcellError | Callable[[], object] | None
@@ -100,6 +100,7 @@ class ScriptedClient:
         self.scripts = deque(scripts or [plays()])
         self.requests: list[RunRequest] = []
         self.said: list[tuple[str, str]] = []
+        self.told: list[tuple[RunId, Told]] = []
         self.ended_sessions: dict[str, ErrorInfo | None] = {}
         self.known_runs: dict[RunId, tuple[RunView, Script]] = {}
         self.node_views = [NodeView(NodeId("n-1"), "here", "connected", True, 100.0, devices=[H100])]
@@ -124,6 +125,9 @@ class ScriptedClient:
 
     def cancel(self, run: RunId, grace_s: float = 2.0) -> None:
         self.said.append(("cancel", run))
+
+    def tell(self, run: RunId, told: Told) -> None:
+        self.told.append((run, told))
 
     def session(self, session: SessionId) -> SessionView:
         self.said.append(("session", session))

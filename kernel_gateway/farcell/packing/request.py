@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from farcell.exchange.ledger import Ledger
 from farcell.options import CellOptions
 from farcell.packing.values import INLINE_LIMIT_BYTES, Parcel
-from farcell_protocol.ids import new_run_id
-from farcell_protocol.messages.api import Interpreter, RunRequest
+from farcell_protocol.ids import comms_run_of, new_run_id
+from farcell_protocol.messages.api import Interpreter, RunRequest, RunView
 from farcell_protocol.messages.cells import Cell, encode_cell
 
 RESULT = "_"
@@ -19,13 +19,16 @@ RESULT = "_"
 @dataclass(frozen=True)
 class CellText:
     """A cell as the shell knows it. `source` is IPython source whose line numbers are those of the
-    notebook's cell; `python` is `source` with IPython's syntax transformed; `count` is the prompt's number."""
+    notebook's cell; `python` is `source` with IPython's syntax transformed; `count` is the prompt's number.
+    `msg_id` is the id of the request it came with; `allow_stdin` says that its sender can answer questions."""
 
     source: str
     python: str
     title: str
     count: int
     cell_id: str = ""
+    msg_id: str = ""
+    allow_stdin: bool = False
 
 
 def cell_of(text: CellText, parcel: Parcel, ledger: Ledger, options: CellOptions) -> Cell:
@@ -41,6 +44,8 @@ def cell_of(text: CellText, parcel: Parcel, ledger: Ledger, options: CellOptions
         known=asked | known,
         inline_limit_bytes=INLINE_LIMIT_BYTES if options.once else 1 * 2**20,
         execution_count=text.count,
+        msg_id=text.msg_id,
+        allow_stdin=text.allow_stdin,
     )
 
 
@@ -63,6 +68,20 @@ def request_of(notebook: str, options: CellOptions, cell: Cell, title: str, cell
         timeout_s=options.timeout_s,
         title=title,
         cwd=_working_directory(),
+    )
+
+
+def comms_request_of(view: RunView) -> RunRequest:
+    """The request for the comms run of the session that a run is in: the same whoever asks for it."""
+    return RunRequest(
+        run=comms_run_of(view.session),
+        payload=b"",
+        python=Interpreter(sys.executable, platform.python_version()),
+        gpu=view.gpu,
+        notebook=view.notebook,
+        kind="comms",
+        expects=view.session,
+        title="widgets",
     )
 
 

@@ -3,7 +3,9 @@
 import os
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from far_client import ScriptedClient, ScriptedFollower, Step, error, plays, stream, view
@@ -13,22 +15,44 @@ from farcell.follow import Batch, Changed, LinkDown, LinkUp
 from farcell.status import Line
 from farcell.watch import Watch
 from farcell_protocol.errors import ErrorInfo, Unauthorized
-from farcell_protocol.frames import Elided, End, Message
-from farcell_protocol.ids import RunId
+from farcell_protocol.frames import Elided, End, Heard, Message
+from farcell_protocol.ids import RunId, TellId
 from farcell_protocol.messages.api import Interpreter, RunRequest
+from farcell_protocol.messages.cells import InputReply
 
 REQUEST = RunRequest(RunId("r-1"), b"", Interpreter("python", "3.11.7"), gpu="H100")
 
 
 class Screen:
+    """`answers` are given one by one, None for not yet; without any, nobody can answer here."""
+
     def __init__(self) -> None:
         self.log: list[str] = []
+        self.answers: list[str | None] | None = None
 
     def show(self, message: Message) -> None:
         self.log.append(str(message.content.get("text", message.msg_type)))
 
+    def ask(self, prompt: str, password: bool) -> "Asked | None":
+        if self.answers is None:
+            return None
+        self.log.append(f"{prompt!r} {'hidden' if password else 'shown'}")
+        return Asked(self)
+
     def draw_line(self, line: Line) -> None:
         self.log.append(f"[{line.tone}] {line.text}")
+
+
+class Asked:
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def answer(self) -> str | None:
+        assert self._screen.answers, "it was not asked for an answer any more"
+        return self._screen.answers.pop(0)
+
+    def close(self) -> None:
+        self._screen.log.append("closed")
 
 
 class Clock:
@@ -227,3 +251,97 @@ def test_an_end_without_a_word_of_its_own_raises_its_reason(outcome: Any, code: 
     with pytest.raises(Exception, match="why") as raised:
         raise_outcome(watch.to_the_end())
     assert (type(raised.value).__name__, raised.value.fields) == (name, {"n": 1})
+
+
+LINE = "[busy] running on H100 (simulated) · 0.0 s"
+DONE = "[quiet] H100 (simulated) · 0.0 s · run r-1"
+ENDED = Changed(view(REQUEST, "ended", outcome="ok"))
+
+
+def asks(prompt: str = "name? ", password: bool = False) -> Message:
+    return Message("input_request", {"prompt": prompt, "password": password})
+
+
+def with_answers(answers: list[str | None] | None, steps: Iterable[Step]) -> tuple[list[str], ScriptedClient]:
+    watch, screen, client = watched(steps)
+    screen.answers = answers
+    with suppress(KeyboardInterrupt):
+        watch.to_the_end()
+    return screen.log, client
+
+
+def test_a_question_is_asked_while_output_goes_on_and_the_answer_names_its_frame() -> None:
+    heard = Heard([TellId("m-1")])
+    steps = [
+        Changed(view(REQUEST)),
+        Batch(1, [stream("a"), asks("name? ")]),
+        Batch(3, [stream("of a thread")]),
+        None,
+        Batch(4, [heard, asks("pin? ", password=True)]),
+        None,
+        Batch(6, [heard, End("ok")]),
+        ENDED,
+    ]
+    log, client = with_answers([None, "Ada", "1"], steps)
+    assert log == [LINE, "a", "'name? ' shown", "of a thread", "closed", "'pin? ' hidden", "closed", DONE]
+    assert client.told == [(REQUEST.run, InputReply(2, "Ada")), (REQUEST.run, InputReply(5, "1"))]
+
+
+def test_a_question_that_was_answered_before_is_not_asked_again() -> None:
+    steps = [
+        Changed(view(REQUEST, frames=4)),
+        Batch(1, [asks(), stream("of a thread")]),
+        Batch(3, [Heard([TellId("m-1")]), stream("b")]),
+        Batch(5, [End("ok")]),
+        ENDED,
+    ]
+    assert with_answers([], steps) == ([LINE, "of a thread", "b", DONE], ANY)
+
+
+def test_a_question_that_is_still_open_is_asked_once_everything_before_was_seen() -> None:
+    steps = [
+        Changed(view(REQUEST, frames=3)),
+        Batch(1, [asks()]),
+        Batch(2, [stream("a"), stream("b")]),
+        None,
+        Batch(4, [Heard([TellId("m-1")]), End("ok")]),
+        ENDED,
+    ]
+    log, client = with_answers(["x"], steps)
+    assert log == [LINE, "a", "b", "'name? ' shown", "closed", DONE]
+    assert client.told == [(REQUEST.run, InputReply(1, "x"))]
+
+
+def test_a_question_ends_when_somebody_else_answers_it() -> None:
+    steps = [
+        Changed(view(REQUEST)),
+        Batch(1, [asks()]),
+        None,
+        Batch(2, [Heard([TellId("m-1")]), stream("a")]),
+        None,
+        Batch(4, [End("ok")]),
+        ENDED,
+    ]
+    log, client = with_answers([None, None], steps)
+    assert log == [LINE, "'name? ' shown", "closed", "a", DONE]
+    assert client.told == []
+
+
+def test_the_stop_button_ends_the_question_and_interrupts_the_run() -> None:
+    steps = [
+        Changed(view(REQUEST)),
+        Batch(1, [asks()]),
+        press,
+        None,
+        Batch(2, [error("KeyboardInterrupt", ""), End("error")]),
+        Changed(view(REQUEST, "ended", outcome="error")),
+    ]
+    log, client = with_answers([], steps)
+    assert log[1:3] == ["'name? ' shown", "closed"]
+    assert (client.said, client.told) == ([("interrupt", REQUEST.run)], [])
+
+
+def test_where_nobody_can_answer_it_says_what_to_do_and_once() -> None:
+    steps = [Changed(view(REQUEST)), Batch(1, [asks()]), None, None, Batch(2, [End("ok")]), ENDED]
+    log, _ = with_answers(None, steps)
+    assert log == [LINE, "run r-1 waits for input; press stop, or attach from a notebook that can answer\n", DONE]

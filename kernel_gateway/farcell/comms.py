@@ -1,0 +1,189 @@
+"""Far widgets in the local kernel: each far comm has a stand-in in the comm manager, so that front ends notice nothing.
+
+A session's comms speak in two places: in the frames of its cells, and in those of its comms run. The two are not
+ordered one against the other, so what the comms run says of a comm waits here until the cell that opens it was seen.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from farcell_protocol.frames import Message
+from farcell_protocol.messages.cells import CommMessage
+
+_HELD_BYTES = 32 * 2**20
+"""How much waits for comms that are not open here: another notebook's, or cells that nobody looks at."""
+
+_KNOWN_PARENTS = 1024
+
+Parent = dict[str, Any]
+Publish = Callable[[Message, Parent], None]
+"""Publishes a message, unchanged, as what came of the request `parent`."""
+
+COMM_KINDS = frozenset({"comm_open", "comm_msg", "comm_close"})
+
+
+class StandIn:
+    """What the local comm manager has of a far comm. Front ends' messages to it may come in any thread."""
+
+    primary = False
+
+    def __init__(self, comm_id: str, target_name: str, forward: Callable[[str, dict[str, Any]], None]) -> None:
+        self.comm_id = comm_id
+        self.target_name = target_name
+        self._closed = False  # the manager sets it
+        self._forward = forward
+
+    def handle_msg(self, message: dict[str, Any]) -> None:
+        """The front end says something to the comm."""
+        self._forward("comm_msg", message)
+
+    def handle_close(self, message: dict[str, Any]) -> None:
+        """The front end closes it; the manager has forgotten it already."""
+        self._forward("comm_close", message)
+
+
+class Parents:
+    """The requests that output may be of, by id: the newest ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Parent] = {}
+
+    def add(self, parent: Parent) -> None:
+        """One more."""
+        header = parent.get("header") or {}
+        if "msg_id" in header:
+            self._known[header["msg_id"]] = {"header": header}
+        while len(self._known) > _KNOWN_PARENTS:
+            del self._known[next(iter(self._known))]
+
+    def find(self, msg_id: str) -> Parent:
+        """The request of that id; of one that is not known, its id is all that there is."""
+        return self._known.get(msg_id, {"header": {"msg_id": msg_id}})
+
+
+@dataclass
+class _Held:
+    """Messages for comms that are not open here yet, by comm, the oldest given up when they are too many."""
+
+    _order: deque[tuple[str, Message, int]] = field(default_factory=deque)
+    _bytes: int = 0
+
+    def add(self, comm_id: str, message: Message) -> None:
+        size = 1024 + sum(map(len, message.buffers)) + len(str(message.content))
+        self._order.append((comm_id, message, size))
+        self._bytes += size
+        while self._bytes > _HELD_BYTES:
+            self._bytes -= self._order.popleft()[2]
+
+    def take(self, comm_ids: set[str]) -> list[Message]:
+        found = [message for comm_id, message, _ in self._order if comm_id in comm_ids]
+        self._order = deque(one for one in self._order if one[0] not in comm_ids)
+        self._bytes = sum(size for _, _, size in self._order)
+        return found
+
+
+class SessionComms:
+    """The comms of one session. Called by the thread that watches a cell, the one that follows the comms run, and those
+    in which the kernel handles front ends' messages.
+
+    `manager` is the local kernel's comm manager, `tell` passes a message on to the far side.
+    """
+
+    def __init__(self, manager: Any, publish: Publish, tell: Callable[[CommMessage], None], cell: Parent) -> None:
+        self._manager = manager
+        self._publish = publish
+        self._tell = tell
+        self._lock = threading.RLock()
+        self._open: dict[str, StandIn] = {}
+        self._shown: set[str] = set()
+        self._opening: set[str] = set()
+        self._held = _Held()
+        self._parents = Parents()
+        self._over = False
+        self.of_cell(cell)
+
+    def of_cell(self, parent: Parent) -> None:
+        """From now on this is the cell that output without a request of its own belongs to."""
+        with self._lock:
+            self._cell = parent
+            self._parents.add(parent)
+
+    # ---- what cells say -------------------------------------------------------------------------------
+
+    def saw_in_cell(self, message: Message) -> None:
+        """A comm message in a cell's frames, which is about to be published."""
+        with self._lock:
+            self._note(message)
+            if message.msg_type == "comm_open":
+                self._opening.add(_comm_of(message))
+                self._shown.discard(_comm_of(message))
+
+    def caught_up(self) -> None:
+        """All that the cell has said so far was published: now what the comms run said since then may follow."""
+        with self._lock:
+            if not self._opening:
+                return
+            opened, self._opening = self._opening, set()
+            self._shown |= opened
+            for message in self._held.take(opened):
+                self.saw_aside(message)
+
+    # ---- what is said outside of cells ----------------------------------------------------------------
+
+    def saw_aside(self, message: Message) -> None:
+        """A message of the comms run: published, under the request that it names."""
+        with self._lock:
+            if message.msg_type == "comm_open":
+                self._shown.add(_comm_of(message))
+            elif message.msg_type in COMM_KINDS and _comm_of(message) not in self._shown:
+                self._held.add(_comm_of(message), message)
+                return
+            self._note(message)
+            self._publish(message, self._parents.find(message.parent) if message.parent else self._cell)
+
+    def _note(self, message: Message) -> None:
+        comm_id = _comm_of(message)
+        if message.msg_type == "comm_open" and not self._over:
+            stand_in = StandIn(comm_id, str(message.content.get("target_name", "")), self._forward)
+            self._open[comm_id] = stand_in
+            self._manager.register_comm(stand_in)
+        elif message.msg_type == "comm_close":
+            self._forget(self._open.pop(comm_id, None))
+
+    # ---- what front ends say ----------------------------------------------------------------------------
+
+    def _forward(self, kind: str, message: dict[str, Any]) -> None:
+        content = dict(message["content"])
+        with self._lock:
+            self._parents.add(message)
+            if kind == "comm_close":
+                self._open.pop(content.get("comm_id", ""), None)
+            told = CommMessage(
+                "comm_close" if kind == "comm_close" else "comm_msg",
+                content,
+                dict(message.get("metadata") or {}),
+                [bytes(buffer) for buffer in message.get("buffers") or []],
+                message["header"]["msg_id"],
+            )
+            self._tell(told)
+
+    # ---- the end ----------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """The session has ended, or is followed no more: its comms are forgotten, without a word to front ends."""
+        with self._lock:
+            self._over = True
+            for stand_in in self._open.values():
+                self._forget(stand_in)
+            self._open.clear()
+
+    def _forget(self, stand_in: StandIn | None) -> None:
+        if stand_in is not None and self._manager.comms.get(stand_in.comm_id) is stand_in:
+            self._manager.unregister_comm(stand_in)
+
+
+def _comm_of(message: Message) -> str:
+    return str(message.content.get("comm_id", ""))

@@ -1,0 +1,267 @@
+"""Far comms in a local kernel: their stand-ins, what front ends say to them, and in which order all is published."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from far_client import ScriptedClient, Step, plays, stream, view
+
+from farcell.comms import SessionComms
+from farcell.commsrun import FarComms
+from farcell.follow import Batch, Changed
+from farcell_protocol.errors import SessionEnded
+from farcell_protocol.frames import Message
+from farcell_protocol.ids import RunId, SessionId, comms_run_of
+from farcell_protocol.messages.api import Interpreter, RunRequest
+from farcell_protocol.messages.cells import CommMessage
+
+SESSION = SessionId("s-000000000001")
+REQUEST = RunRequest(RunId("r-1"), b"", Interpreter("python", "3.11.7"), gpu="H100", notebook="nb")
+VIEW = view(REQUEST)
+CELL = {"header": {"msg_id": "cell-1", "session": "front"}}
+NEXT_CELL = {"header": {"msg_id": "cell-2", "session": "front"}}
+
+
+class Manager:
+    """As much of ipykernel's comm manager as it takes."""
+
+    def __init__(self) -> None:
+        self.comms: dict[str, Any] = {}
+
+    def register_comm(self, comm: Any) -> None:
+        self.comms[comm.comm_id] = comm
+
+    def unregister_comm(self, comm: Any) -> None:
+        del self.comms[comm.comm_id]
+
+    def hears(self, kind: str, comm_id: str, msg_id: str = "f-1", buffers: Iterable[bytes] = ()) -> None:
+        """The front end says something."""
+        message = {
+            "header": {"msg_id": msg_id, "session": "front"},
+            "content": {"comm_id": comm_id, "data": {"x": 1}},
+            "metadata": {"m": 1},
+            "buffers": [memoryview(buffer) for buffer in buffers],
+        }
+        comm = self.comms[comm_id] if kind == "comm_msg" else self.comms.pop(comm_id)
+        (comm.handle_msg if kind == "comm_msg" else comm.handle_close)(message)
+
+
+class Front:
+    """What was published, as (kind, comm or text, data, id of the request)."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, str, Any, str]] = []
+
+    def publish(self, message: Message, parent: dict[str, Any]) -> None:
+        content = message.content
+        self.shown.append(
+            (
+                message.msg_type,
+                content.get("comm_id", content.get("text")),
+                content.get("data"),
+                parent["header"]["msg_id"],
+            )
+        )
+
+
+@pytest.fixture
+def manager() -> Manager:
+    return Manager()
+
+
+@pytest.fixture
+def front() -> Front:
+    return Front()
+
+
+@pytest.fixture
+def told() -> list[CommMessage]:
+    return []
+
+
+@pytest.fixture
+def comms(manager: Manager, front: Front, told: list[CommMessage]) -> SessionComms:
+    return SessionComms(manager, front.publish, told.append, CELL)
+
+
+def opens(comm_id: str) -> Message:
+    return Message("comm_open", {"comm_id": comm_id, "target_name": "jupyter.widget", "data": {}})
+
+
+def says(comm_id: str, data: Any, parent: str = "") -> Message:
+    return Message("comm_msg", {"comm_id": comm_id, "data": data}, parent=parent)
+
+
+def closes(comm_id: str) -> Message:
+    return Message("comm_close", {"comm_id": comm_id, "data": {}})
+
+
+def test_a_far_comm_is_listed_here_until_it_is_closed_there(comms: SessionComms, manager: Manager) -> None:
+    comms.saw_in_cell(opens("a"))
+    assert {name: one.target_name for name, one in manager.comms.items()} == {"a": "jupyter.widget"}
+    comms.saw_in_cell(closes("a"))
+    assert manager.comms == {}
+
+
+def test_what_a_front_end_says_is_passed_on_unchanged(
+    comms: SessionComms, manager: Manager, told: list[CommMessage]
+) -> None:
+    comms.saw_in_cell(opens("a"))
+    manager.hears("comm_msg", "a", "f-1", [b"raw"])
+    manager.hears("comm_close", "a", "f-2")
+    content = {"comm_id": "a", "data": {"x": 1}}
+    assert told == [
+        CommMessage("comm_msg", content, {"m": 1}, [b"raw"], "f-1"),
+        CommMessage("comm_close", content, {"m": 1}, [], "f-2"),
+    ]
+    comms.close()
+    assert manager.comms == {}
+
+
+def test_answers_are_published_under_what_they_answer_and_the_rest_under_the_newest_cell(
+    comms: SessionComms, manager: Manager, front: Front
+) -> None:
+    comms.saw_in_cell(opens("a"))
+    comms.caught_up()
+    manager.hears("comm_msg", "a", "f-1")
+    comms.saw_aside(says("a", 1, parent="f-1"))
+    comms.of_cell(NEXT_CELL)
+    comms.saw_aside(stream("of a thread"))
+    comms.saw_aside(Message("stream", {"name": "stdout", "text": "of the first cell"}, parent="cell-1"))
+    comms.saw_aside(Message("stream", {"name": "stdout", "text": "of nobody known"}, parent="elsewhere"))
+    assert front.shown == [
+        ("comm_msg", "a", 1, "f-1"),
+        ("stream", "of a thread", None, "cell-2"),
+        ("stream", "of the first cell", None, "cell-1"),
+        ("stream", "of nobody known", None, "elsewhere"),
+    ]
+
+
+def test_what_is_said_aside_waits_until_the_cell_that_opened_the_comm_was_seen(
+    comms: SessionComms, front: Front, manager: Manager
+) -> None:
+    comms.saw_aside(says("a", "newest"))
+    comms.saw_aside(says("b", "of a cell that nobody looks at"))
+    comms.saw_in_cell(opens("a"))
+    comms.saw_aside(closes("a"))
+    comms.saw_in_cell(says("a", "older"))  # published by the cell's screen
+    assert front.shown == []
+    assert list(manager.comms) == ["a"]
+    comms.caught_up()
+    assert [(kind, data) for kind, _, data, _ in front.shown] == [("comm_msg", "newest"), ("comm_close", {})]
+    assert manager.comms == {}
+
+
+def test_a_comm_that_a_callback_opens_is_open_at_once(comms: SessionComms, front: Front, manager: Manager) -> None:
+    comms.saw_aside(opens("a"))
+    comms.saw_aside(says("a", 1))
+    assert [shown[0] for shown in front.shown] == ["comm_open", "comm_msg"]
+    assert list(manager.comms) == ["a"]
+
+
+def test_what_waits_for_comms_that_never_open_is_given_up_when_it_is_too_much(
+    comms: SessionComms, front: Front
+) -> None:
+    for n in range(40):
+        comms.saw_aside(Message("comm_msg", {"comm_id": "a", "data": n}, buffers=[bytes(2**20)]))
+    comms.saw_in_cell(opens("a"))
+    comms.caught_up()
+    numbers = [data for _, _, data, _ in front.shown]
+    assert numbers == list(range(40 - len(numbers), 40))
+    assert 25 < len(numbers) < 35
+
+
+def test_a_comm_of_an_ended_session_shows_its_newest_state_and_has_no_stand_in(
+    comms: SessionComms, front: Front, manager: Manager
+) -> None:
+    comms.saw_aside(says("a", "newest"))
+    comms.close()
+    comms.saw_in_cell(opens("a"))
+    comms.caught_up()
+    assert [data for _, _, data, _ in front.shown] == ["newest"]
+    assert manager.comms == {}
+
+
+def test_a_comm_of_the_same_id_that_is_not_ours_is_left_alone(comms: SessionComms, manager: Manager) -> None:
+    comms.saw_in_cell(opens("a"))
+    manager.comms["a"] = local = object()
+    comms.close()
+    assert manager.comms == {"a": local}
+
+
+class Played:
+    """A comms run in a scripted client; the thread that follows it takes each step when the test says so."""
+
+    def __init__(self, *steps: Step) -> None:
+        self._steps = steps
+        self._go = threading.Event()
+
+    def script(self, request: RunRequest) -> Iterable[Step]:
+        yield Changed(view(request))
+        assert self._go.wait(10)
+        yield from self._steps
+
+    def to_the_end(self) -> None:
+        self._go.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("farcell comms"):
+                thread.join(10)
+                assert not thread.is_alive()
+
+
+def test_the_first_widget_of_a_session_asks_for_its_comms_run_and_the_next_do_not(
+    manager: Manager, front: Front
+) -> None:
+    run = Played(Batch(1, [says("a", 1, parent="f-1")]), Changed(view(REQUEST, "ended")))
+    client = ScriptedClient(run.script)
+    far = FarComms(manager, front.publish, lambda: CELL)
+    for comm_id in ("a", "b"):
+        watched = far.of_run(client)
+        watched.see(VIEW)
+        watched.saw(VIEW, opens(comm_id))
+        watched.caught_up()
+    (request,) = client.requests
+    assert (request.run, request.kind, request.expects) == (comms_run_of(SESSION), "comms", SESSION)
+    assert (request.gpu, request.notebook, request.payload) == ("H100", "nb", b"")
+    manager.hears("comm_msg", "b", "f-2")
+    ((told_run, message),) = client.told
+    assert told_run == comms_run_of(SESSION)
+    assert isinstance(message, CommMessage)
+    assert list(manager.comms) == ["a", "b"]
+    run.to_the_end()
+    assert front.shown == [("comm_msg", "a", 1, "f-1")]
+    assert manager.comms == {}
+
+
+def test_a_cell_without_widgets_asks_for_nothing_and_starts_no_thread(manager: Manager, front: Front) -> None:
+    client = ScriptedClient()
+    watched = FarComms(manager, front.publish, lambda: CELL).of_run(client)
+    before = threading.active_count()
+    watched.see(VIEW)
+    watched.caught_up()
+    assert (client.requests, threading.active_count()) == ([], before)
+
+
+def test_a_session_that_ended_before_its_widgets_were_seen_is_no_error(manager: Manager, front: Front) -> None:
+    run = Played(SessionEnded("there is no session"))
+    client = ScriptedClient(run.script)
+    watched = FarComms(manager, front.publish, lambda: CELL).of_run(client)
+    watched.saw(VIEW, opens("a"))
+    run.to_the_end()
+    assert manager.comms == {}
+
+
+def test_a_watched_run_shows_comm_messages_and_hands_them_to_the_kernels_comms(
+    far: Any, cell: Any, manager: Manager, front: Front
+) -> None:
+    from farcell import magics
+
+    run = Played(Changed(view(REQUEST, "ended")))
+    far(plays(opens("a"), says("a", 1)), run.script)
+    loaded = magics.loaded()
+    assert loaded is not None
+    loaded.notebook.comms = FarComms(manager, front.publish, lambda: CELL)
+    assert cell("%%gpu\n1").success
+    assert list(manager.comms) == ["a"]
+    run.to_the_end()
