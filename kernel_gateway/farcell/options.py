@@ -15,6 +15,7 @@ LOCAL = "local"
 FORM = "%%gpu [H100 | H100:2 | A100,H100 | cpu] [--session NAME] [--once] [--timeout 10m] [--detach]"
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(s|m|h|)")
+_REMARK = re.compile(r"(^|\s)#.*")
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
@@ -56,13 +57,13 @@ def parse_options(line: str) -> CellOptions:
 
 
 def split(line: str) -> list[str]:
-    """The words of a line as a shell would cut it.
+    """The words of a line as a shell would cut it, without the remark at its end: IPython leaves that to magics.
 
     Raises:
         OptionError: a quotation mark is not closed.
     """
     try:
-        return shlex.split(line)
+        return shlex.split(_REMARK.sub("", line))
     except ValueError as err:
         raise OptionError(f"cannot read {line.strip()!r}: {str(err).lower()}") from err
 

@@ -1,6 +1,6 @@
 """Where IPython lets go of a cell: after it was counted, stored in the history and found to be Python.
 
-Two of IPython's own hooks, and decision 4 for why these. `pre_run_cell` says which cell a person runs, an AST
+Two of IPython's own hooks, and decision 5 for why these. `pre_run_cell` says which cell a person runs, an AST
 transformer replaces its code by a call that runs the cell far away. So `In`, the counter, the history and syntax errors
 are the plain cell's own.
 """

@@ -89,7 +89,7 @@ def test_use_sends_every_following_cell_until_it_is_taken_back(far: Any, cell: A
     assert client.cell().source == "x = 1"
     cell("%gpu use")
     assert "H100:2 --session train" in capsys.readouterr().out
-    cell("%gpu use local")
+    cell("%gpu use local  # it's enough")
     cell("x = 2")
     assert len(client.requests) == 1
     cell("%gpu use")
@@ -98,7 +98,7 @@ def test_use_sends_every_following_cell_until_it_is_taken_back(far: Any, cell: A
 
 def test_what_use_cannot_read_is_a_usage_error_and_changes_nothing(far: Any, cell: Any) -> None:
     client: ScriptedClient = far()
-    cell("%gpu use cpu")
+    cell("%gpu use cpu  # don't wait for a GPU")
     assert type(cell("%gpu use A100 H100").error_in_exec).__name__ == "UsageError"
     assert type(cell("%gpu use --wibble").error_in_exec).__name__ == "UsageError"
     cell("1")

@@ -62,6 +62,8 @@ def test_a_bad_specification_is_one(line: str) -> None:
         ("use", Command("use")),
         (" use H100:2 --timeout 10m ", Command("use", "H100:2 --timeout 10m")),
         ("vars", Command("vars")),
+        ("vars  # what's where", Command("vars")),
+        ("connect http://h:1/#part", Command("connect", "http://h:1/#part")),
         ("attach r-1", Command("attach", "r-1")),
         ("simulate H100:2", Command("simulate", "H100:2")),
         ("connect https://h:1 --token-file f", Command("connect", "https://h:1", "f")),
