@@ -105,7 +105,8 @@ def _logs(notebook: Notebook, screen: OutputScreen, client: "Client", target: st
 def _attach(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:
     run = _run_id(target) if target else _to_attach(notebook, client.runs())
     view = client.run(run)
-    watch = Watch(client.follow(run), client, screen, _observer(notebook, client, view))
+    comms = notebook.comms_of_run(client)
+    watch = Watch(client.follow(run), client, screen, _observer(notebook, client, view), comms=comms)
     seen = watch.to_the_end()
     settle(notebook, screen, seen, waited=False)
     still_there(client, notebook.sessions.get(view.session))
