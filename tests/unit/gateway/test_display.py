@@ -43,7 +43,10 @@ class Front:
 
     def run(self, source: str, *, interrupt_on: str = "") -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """All messages but the statuses, and the reply."""
-        request = self.client.execute(source)
+        return self.finish(self.client.execute(source), interrupt_on=interrupt_on)
+
+    def finish(self, request: str, *, interrupt_on: str = "") -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The same for a cell that was sent."""
         found: list[dict[str, Any]] = []
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -59,6 +62,15 @@ class Front:
                 self.manager.interrupt_kernel()
                 interrupt_on = ""
         return found, self.client.get_shell_msg(timeout=30)["content"]
+
+    def answers(self, request: str, count: int) -> list[dict[str, Any]]:
+        """So many messages for a request that may be over."""
+        found: list[dict[str, Any]] = []
+        while len(found) < count:
+            message = self.client.get_iopub_msg(timeout=30)
+            if message["parent_header"].get("msg_id") == request and message["msg_type"] != "status":
+                found.append(message)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +157,78 @@ def test_importing_farcell_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+ASKS = """
+def asks(request):
+    yield Changed(view(request))
+    yield Batch(1, [Message('input_request', {'prompt': 'name? ', 'password': True})])
+    while not client.told:
+        yield __import__("time").sleep(0.02)
+    yield Batch(2, [stream(repr(client.told[0][1]))])
+    yield Batch(3, [End("ok")])
+    yield Changed(view(request, "ended", outcome="ok"))
+far(asks)
+"""
+
+
+def test_a_question_reaches_the_front_end_as_a_local_one_does_and_its_answer_the_run(front: Front) -> None:
+    front.run(ASKS)
+    request = front.client.execute("%%gpu\ninput()", allow_stdin=True)
+    question = front.client.get_stdin_msg(timeout=30)
+    assert question["content"] == {"prompt": "name? ", "password": True}
+    assert question["parent_header"]["msg_id"] == request
+    front.client.input("Ada")
+    messages, reply = front.finish(request)
+    assert reply["status"] == "ok"
+    texts = [message["content"]["text"] for message in messages if message["msg_type"] == "stream"]
+    assert texts == ["InputReply(request=1, value='Ada')"]
+
+
+def test_a_cell_says_who_sent_it_and_whether_somebody_can_answer(front: Front) -> None:
+    front.run("far(plays())")
+    for allowed in (True, False):
+        request = front.client.execute("%%gpu\n1", allow_stdin=allowed)
+        front.finish(request)
+        _, reply = front.run(f"assert (client.cell().msg_id, client.cell().allow_stdin) == ({request!r}, {allowed})")
+        assert reply["status"] == "ok"
+
+
+WIDGET = """
+import threading
+over = threading.Event()
+def comms_run(request):
+    yield Changed(view(request))
+    while not client.told:
+        yield __import__("time").sleep(0.02)
+    run, message = client.told[0]
+    yield Batch(1, [
+        Message('comm_msg', {'comm_id': 'far-1', 'data': {'heard': message.content['data']}},
+                buffers=message.buffers, parent=message.msg_id),
+        Message('stream', {'name': 'stdout', 'text': 'in a callback'}, parent=message.msg_id),
+    ])
+    over.wait(30)
+    yield Changed(view(request, "ended"))
+opens = Message('comm_open', {'comm_id': 'far-1', 'target_name': 'jupyter.widget', 'data': {}}, {'version': '2.1.0'})
+far(plays(opens, stream('after')), comms_run)
+"""
+
+
+def test_a_far_widget_is_one_of_this_kernels_for_its_front_end(front: Front) -> None:
+    front.run(WIDGET)
+    messages, _ = front.run("%%gpu\nslider")
+    opened = next(message for message in messages if message["msg_type"] == "comm_open")
+    assert (opened["content"]["comm_id"], opened["metadata"]) == ("far-1", {"version": "2.1.0"})
+    front.client.comm_info(target_name="jupyter.widget")
+    comms = front.client.get_shell_msg(timeout=30)["content"]["comms"]
+    assert comms == {"far-1": {"target_name": "jupyter.widget"}}
+    said = front.client.session.msg("comm_msg", {"comm_id": "far-1", "data": {"value": 7}})
+    front.client.session.send(front.client.shell_channel.socket, said, buffers=[b"raw"])
+    answers = front.answers(said["header"]["msg_id"], 2)
+    assert [message["msg_type"] for message in answers] == ["comm_msg", "stream"]
+    assert answers[0]["content"]["data"] == {"heard": {"value": 7}}
+    assert [bytes(buffer) for buffer in answers[0]["buffers"]] == [b"raw"]
+    assert answers[0]["parent_header"]["session"] == said["header"]["session"]
+    front.run("over.set(); [t.join(10) for t in threading.enumerate() if t.name.startswith('farcell comms')]")
+    front.client.comm_info()
+    assert front.client.get_shell_msg(timeout=30)["content"]["comms"] == {}
