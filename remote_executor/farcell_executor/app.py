@@ -13,6 +13,7 @@ from farcell_executor.driver import Driver
 from farcell_executor.executor import Bulletin, Executor
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
+from farcell_executor.retention import Retention, Rules
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.runs import Runs
 from farcell_executor.scheduling.machine import Machine
@@ -48,11 +49,14 @@ async def running(
         await tokens.write_first(settings.places.token_file)
         executor = _build(settings, clock, store, logs, tokens, checkpoint)
         await executor.driver.restore()
+        await executor.retention.recall()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = [tasks.create_task(executor.driver.run(), name="driver")]
         stack.callback(_cancel, background)
         if settings.embedded_agent:
             background.append(tasks.create_task(_embedded_node(executor), name="embedded node"))
+        pruning = tasks.create_task(executor.retention.run(), name="prune old runs")
+        stack.callback(pruning.cancel)
         background.append(tasks.create_task(_leave_when_idle(executor), name="leave when idle"))
         yield executor
         await _leave_politely(executor, background)
@@ -75,7 +79,11 @@ def _build(
     views = Views(machine, store, logs)
     driver = Driver(machine, store, logs, links, clock, announce=bulletin.announce, checkpoint=checkpoint)
     agents = Agents(links, driver, logs)
-    runs = Runs(driver, store, logs, views, agents.connected if settings.embedded_agent else None)
+    rules = Rules(settings.keep_runs_s, settings.keep_logs_bytes)
+    retention = Retention(
+        store, logs, clock, rules, lambda run: machine.run(run) is not None or driver.unsaved(run) is not None
+    )
+    runs = Runs(driver, store, logs, views, retention, agents.connected if settings.embedded_agent else None)
 
     def is_busy() -> bool:
         return bool(machine.sessions or machine.runs or followers.connections)
@@ -91,6 +99,7 @@ def _build(
         logs=logs,
         tokens=tokens,
         views=views,
+        retention=retention,
         runs=runs,
         sessions=Sessions(driver, store),
         followers=followers,

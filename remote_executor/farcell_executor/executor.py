@@ -15,6 +15,7 @@ from farcell_executor.driver import Driver
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
 from farcell_executor.model import NodeState, SessionState, WorkerState
+from farcell_executor.retention import Retention
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.runs import Runs
 from farcell_executor.scheduling import events
@@ -69,6 +70,7 @@ class Executor:
     logs: RunLogs
     tokens: Tokens
     views: Views
+    retention: Retention
     runs: Runs
     sessions: Sessions
     followers: Followers

@@ -84,6 +84,16 @@ class Run:
 
 
 @dataclass(frozen=True)
+class PrunedRun:
+    """All that is left of a run that ended long ago: whose it was, and when it ended and was pruned."""
+
+    id: RunId
+    owner: str
+    ended: float
+    pruned: float
+
+
+@dataclass(frozen=True)
 class Session:
     """A worker kept with its namespace and devices between runs.
 

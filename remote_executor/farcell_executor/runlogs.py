@@ -7,8 +7,9 @@ ended since it was last called.
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,14 @@ from farcell_protocol.frames import End, Outcome
 from farcell_protocol.ids import RunId, is_id
 
 _MOST_OPEN = 256
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """What a log takes on disk, and when it was last written to (epoch seconds)."""
+
+    size_bytes: int
+    written: float
 
 
 class RunLogs:
@@ -43,7 +52,7 @@ class RunLogs:
         if not is_id(run, "r"):
             raise BadRequest(f"{run!r} is not a run id: r- and 12 letters or digits", run=run)
         self._make_room()
-        found = self._logs[run] = RunLog(run, self._directory / f"{run}.log")
+        found = self._logs[run] = RunLog(run, self._path(run))
         return found
 
     def append(self, run: RunId, first: int, frames: Sequence[bytes | msgspec.Raw], *, end: bool = False) -> RunLog:
@@ -79,10 +88,46 @@ class RunLogs:
         for log in logs:
             self._unsynced.pop(log.run, None)
 
+    def let_go(self, run: RunId) -> bool:
+        """Stop knowing a log that ended, so that it can be removed; False while somebody reads it or it is needed."""
+        found = self._logs.get(run)
+        if found is not None:
+            if not found.ended or found.watched or run in self._unsynced:
+                return False
+            found.close()
+            del self._logs[run]
+        return True
+
+    async def files(self) -> dict[RunId, LogFile]:
+        """The logs on disk."""
+        return await asyncio.to_thread(self._files_now)
+
+    async def remove(self, runs: Collection[RunId]) -> None:
+        """Remove the files of logs that were let go."""
+        await asyncio.to_thread(self._remove_now, list(runs))
+
     def close(self) -> None:
         """Let go of all files."""
         for log in self._logs.values():
             log.close()
+
+    def _path(self, run: RunId) -> Path:
+        return self._directory / f"{run}.log"
+
+    def _remove_now(self, runs: list[RunId]) -> None:
+        for run in runs:
+            self._path(run).unlink(missing_ok=True)
+
+    def _files_now(self) -> dict[RunId, LogFile]:
+        found = {}
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                run, suffix = os.path.splitext(entry.name)
+                if suffix == ".log" and is_id(run, "r"):
+                    with suppress(FileNotFoundError):
+                        about = entry.stat(follow_symlinks=False)
+                        found[RunId(run)] = LogFile(about.st_size, about.st_mtime)
+        return found
 
     def _sync_now(self, logs: list[RunLog]) -> None:
         for log in logs:

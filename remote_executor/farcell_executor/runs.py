@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from farcell_executor.driver import Driver
 from farcell_executor.model import Run, RunState
+from farcell_executor.retention import Retention
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling import events
 from farcell_executor.store.base import Store
@@ -27,12 +28,19 @@ class Runs:
     """What users may do with runs. Every method takes who asks, and lets them touch their own only."""
 
     def __init__(
-        self, driver: Driver, store: Store, logs: RunLogs, views: Views, first_node: asyncio.Event | None
+        self,
+        driver: Driver,
+        store: Store,
+        logs: RunLogs,
+        views: Views,
+        retention: Retention,
+        first_node: asyncio.Event | None,
     ) -> None:
         self._driver = driver
         self._store = store
         self._logs = logs
         self._views = views
+        self._retention = retention
         self._first_node = first_node
         self.draining = False
 
@@ -43,7 +51,10 @@ class Runs:
             BadRequest, BadSpec, NoDeviceFits, SessionDiffers: it can never be had like this.
             Forbidden: another user has a run of this id.
             Unavailable: the executor is leaving, or its store takes nothing.
+            Pruned: it was executed long ago, and is not executed again.
         """
+        if self._retention.was_pruned(request.run):
+            return await self.get(who, request.run)
         known = await self._known(request.run)
         if known is None:
             self._check_open(request)
@@ -61,11 +72,12 @@ class Runs:
 
         Raises:
             NotFound: there is none of this id.
+            Pruned: it ended long ago, and nothing of it is kept.
             Forbidden: it is another user's.
         """
         found = await self._find(run) if is_id(run, "r") else None
         if found is None:
-            raise NotFound(f"there is no run {run}", run=run)
+            raise await self._missing(who, run)
         who.must_own(found.owner, f"run {run}")
         return found
 
@@ -130,6 +142,14 @@ class Runs:
                 if cursor.finished or not follow:
                     return
                 await more.wait()
+
+    async def _missing(self, who: Identity, run: RunId) -> NotFound:
+        explained = await self._retention.explain(run) if is_id(run, "r") else None
+        if explained is None:
+            return NotFound(f"there is no run {run}", run=run)
+        left, pruned = explained
+        who.must_own(left.owner, f"run {run}")
+        return pruned
 
     def _at_hand(self, run: RunId) -> Run | None:
         """A living run, or one that ended and is being stored just now."""

@@ -9,6 +9,7 @@
     |   +-- ValuesTooLarge        values-too-large       more bytes than travel inline
     |   +-- PythonMismatch        python-mismatch        values cannot cross Python minor versions
     +-- NotFound                  not-found              no such run, session, node, device or token
+    |   +-- Pruned                pruned                 the run ended long ago, and nothing of it is kept
     +-- Unauthorized              unauthorized           no token, or a wrong or revoked one
     +-- Forbidden                 forbidden              the token's scope, or another user's
     +-- Unavailable               unavailable            draining, starting; worth trying again
@@ -119,6 +120,12 @@ class NotFound(FarcellError):
     """There is no such run, session, node, device or token."""
 
     code = "not-found"
+
+
+class Pruned(NotFound):
+    """The run has ended, and what it printed is not kept any more; `ended` and `pruned` say when."""
+
+    code = "pruned"
 
 
 class Unauthorized(FarcellError):

@@ -87,7 +87,7 @@ async def test_a_database_of_a_newer_schema_is_refused_by_name(store: SqlStore, 
     with sqlite3.connect(path) as database:
         database.execute("UPDATE schema_version SET version = 99")
     database.close()
-    with pytest.raises(SchemaTooNew, match=r"store\.sqlite has schema 99, this program knows up to 1"):
+    with pytest.raises(SchemaTooNew, match=r"store\.sqlite has schema 99, this program knows up to 2"):
         await SqlStore(path).open()
 
 
@@ -124,6 +124,19 @@ def test_an_older_schema_is_brought_up_step_by_step_and_all_or_nothing():
         schema.upgrade(connection, "here", version=3, steps={})
         assert connection.exec_driver_sql("SELECT version FROM schema_version").all() == [(3,)]
     assert done == [1, 2]
+
+
+async def test_a_database_of_the_first_schema_is_opened_with_what_is_in_it(store: SqlStore, tmp_path: Path, nouns):
+    await store.save([nouns.run("r-1", state="ended")])
+    await store.close()
+    with sqlite3.connect(tmp_path / "store.sqlite") as database:
+        database.executescript("DROP TABLE pruned; UPDATE schema_version SET version = 1;")
+    database.close()
+    again = SqlStore(tmp_path / "store.sqlite")
+    await again.open()
+    await again.prune([RunId("r-1")], 9.0)
+    assert await again.pruned_runs(9) == ["r-1"]
+    await again.close()
 
 
 # ---- saving ------------------------------------------------------------------------------------------

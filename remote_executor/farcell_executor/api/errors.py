@@ -19,6 +19,7 @@ STATUS = {
     "unauthorized": 401,
     "forbidden": 403,
     "not-found": 404,
+    "pruned": 410,
     "method-not-allowed": 405,
     "message-too-large": 413,
     "version-mismatch": 426,

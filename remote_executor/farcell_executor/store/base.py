@@ -8,15 +8,16 @@
 5. Reads see every save that returned before them. Lists are ordered by creation, oldest first.
 6. Methods may be called from any task of one event loop, and at the same time.
 7. A run's payload is kept until the run has ended, and no longer.
+8. `prune` removes ended runs only, and remembers of each what `PrunedRun` has.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Protocol
 
 import msgspec
 
-from farcell_executor.model import Node, Run, Session, Token, Worker
+from farcell_executor.model import Node, PrunedRun, Run, Session, Token, Worker
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.ids import RunId, SessionId, TokenId
 
@@ -83,7 +84,26 @@ class Tokens(Protocol):
         """All tokens, oldest first."""
 
 
-class Store(Runs, Sessions, Fleet, Tokens, Protocol):
+class Retention(Protocol):
+    """What is removed when it is old, and what is remembered of it."""
+
+    async def ended_runs(self, limit: int) -> list[tuple[RunId, float]]:
+        """The oldest `limit` ended runs by creation, each with the time of its end."""
+
+    async def prune(self, runs: Collection[RunId], now: float) -> None:
+        """Remove those of these runs that have ended."""
+
+    async def prune_sessions(self, before: float) -> None:
+        """Remove the sessions that ended before then, and gone workers whose session is not stored any more."""
+
+    async def pruned(self, run: RunId) -> PrunedRun | None:
+        """What is remembered of that run, or None if it never was pruned."""
+
+    async def pruned_runs(self, limit: int) -> list[RunId]:
+        """The `limit` runs that were pruned last."""
+
+
+class Store(Runs, Sessions, Fleet, Tokens, Retention, Protocol):
     """All nouns, with what concerns them together."""
 
     durable: bool

@@ -1,9 +1,20 @@
 """The store that forgets when its process ends: for tests, and for executors that are to leave nothing behind."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
-from farcell_executor.model import Node, NodeState, Run, RunState, Session, SessionState, Token, Worker, WorkerState
+from farcell_executor.model import (
+    Node,
+    NodeState,
+    PrunedRun,
+    Run,
+    RunState,
+    Session,
+    SessionState,
+    Token,
+    Worker,
+    WorkerState,
+)
 from farcell_executor.store.base import Noun, without_payload
 from farcell_protocol.ids import NodeId, RunId, SessionId, TokenId, WorkerId
 
@@ -11,7 +22,7 @@ _Made = TypeVar("_Made", Run, Session)
 
 
 class MemoryStore:
-    """All nouns in dictionaries. Ended runs and sessions are kept for the life of the process."""
+    """All nouns in dictionaries. Ended runs and sessions are kept until they are pruned."""
 
     durable = False
 
@@ -21,6 +32,7 @@ class MemoryStore:
         self._workers: dict[WorkerId, Worker] = {}
         self._nodes: dict[NodeId, Node] = {}
         self._tokens: dict[TokenId, Token] = {}
+        self._pruned: dict[RunId, PrunedRun] = {}
 
     async def open(self) -> None:
         """Nothing to do."""
@@ -98,6 +110,37 @@ class MemoryStore:
     async def tokens(self) -> list[Token]:
         """All tokens, oldest first."""
         return sorted(self._tokens.values(), key=lambda token: token.created)
+
+    async def ended_runs(self, limit: int) -> list[tuple[RunId, float]]:
+        """The oldest `limit` ended runs by creation, each with the time of its end."""
+        ended = [run for run in self._runs.values() if run.state is RunState.ENDED]
+        ended.sort(key=lambda run: run.created)
+        return [(run.id, run.ended or run.created) for run in ended[:limit]]
+
+    async def prune(self, runs: Collection[RunId], now: float) -> None:
+        """Remove those of these runs that have ended."""
+        for run_id in runs:
+            run = self._runs.get(run_id)
+            if run is not None and run.state is RunState.ENDED:
+                del self._runs[run_id]
+                self._pruned[run_id] = PrunedRun(run_id, run.owner, run.ended or run.created, now)
+
+    async def prune_sessions(self, before: float) -> None:
+        """Remove the sessions that ended before then, and gone workers whose session is not stored any more."""
+        for session in list(self._sessions.values()):
+            if session.state is SessionState.ENDED and session.ended is not None and session.ended < before:
+                del self._sessions[session.id]
+        for worker in list(self._workers.values()):
+            if worker.state is WorkerState.GONE and worker.session not in self._sessions:
+                del self._workers[worker.id]
+
+    async def pruned(self, run: RunId) -> PrunedRun | None:
+        """What is remembered of that run, or None if it never was pruned."""
+        return self._pruned.get(run)
+
+    async def pruned_runs(self, limit: int) -> list[RunId]:
+        """The `limit` runs that were pruned last."""
+        return list(self._pruned)[-limit:]
 
 
 def _newest(found: Iterable[_Made], limit: int) -> list[_Made]:

@@ -10,12 +10,10 @@ from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, M
 
 from farcell_executor.store.base import SchemaTooNew
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of the tables, together with a step in `MIGRATIONS`."""
 
 Step = Callable[[Connection], None]
-MIGRATIONS: Mapping[int, Step] = {}
-"""The step from each version to the next; each runs inside the transaction that raises the version."""
 
 metadata = MetaData()
 
@@ -131,6 +129,25 @@ tokens = _noun(
     _number("expires", nullable=True),
     _number("revoked", nullable=True),
 )
+
+
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    _text("owner"),
+    _number("ended"),
+    _number("pruned"),
+)
+
+
+def _remember_pruned_runs(connection: Connection) -> None:
+    pruned.create(connection)
+
+
+MIGRATIONS: Mapping[int, Step] = {1: _remember_pruned_runs}
+"""The step from each version to the next; each runs inside the transaction that raises the version."""
 
 
 def upgrade(

@@ -14,18 +14,30 @@ Three threads: saves, reads, and what waits for the disk (flushes and checkpoint
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Select, Table, bindparam, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Select, select
 
-from farcell_executor.model import Node, NodeState, Run, RunState, Session, SessionState, Token, Worker, WorkerState
-from farcell_executor.store import schema
+from farcell_executor.model import (
+    Node,
+    NodeState,
+    PrunedRun,
+    Run,
+    RunState,
+    Session,
+    SessionState,
+    Token,
+    Worker,
+    WorkerState,
+)
+from farcell_executor.store import pruning, schema
 from farcell_executor.store.base import Noun, StoreError
 from farcell_executor.store.lanes import Lane, checkpoint, make_engine
-from farcell_executor.store.rows import TABLES, Kept, from_row, to_row
+from farcell_executor.store.rows import Kept, from_row, to_row
+from farcell_executor.store.statements import DROP_PAYLOAD, KEEP_PAYLOAD, UPSERTS, newest, with_payload
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.ids import RunId, SessionId, TokenId
 
@@ -33,27 +45,6 @@ _CHECKPOINT_BYTES = 4 * 2**20  # of WAL: SQLite's own default, 1000 pages
 _CHECK_EVERY = 256  # saves, between two looks at the WAL's size
 
 _Noun = TypeVar("_Noun", Run, Session, Worker, Node, Token)
-
-
-_NEVER_CHANGE = ("id", "owner", "created")
-_DIALECT = sqlite.dialect(paramstyle="named")
-
-
-def _compiled(statement: ClauseElement, *columns: str) -> str:
-    # Compiled once: looking a statement up in SQLAlchemy's cache costs as much as SQLite takes to execute it.
-    return str(statement.compile(dialect=_DIALECT, column_keys=columns or None))
-
-
-def _upsert(table: Table) -> str:
-    fresh = sqlite.insert(table)
-    columns = [column.name for column in table.c if column.name != "seq"]
-    changed = {name: fresh.excluded[name] for name in columns if name not in _NEVER_CHANGE}
-    return _compiled(fresh.on_conflict_do_update(index_elements=["id"], set_=changed), *columns)
-
-
-_UPSERTS: Mapping[type[Kept], str] = {kind: _upsert(table) for kind, table in TABLES.items()}
-_KEEP_PAYLOAD = _compiled(sqlite.insert(schema.payloads).prefix_with("OR REPLACE"))
-_DROP_PAYLOAD = _compiled(schema.payloads.delete().where(schema.payloads.c.run == bindparam("run")))
 
 
 class SqlStore:
@@ -110,7 +101,7 @@ class SqlStore:
         runs = {noun.id: noun for noun in batch if isinstance(noun, Run)}
         with connection.begin():
             for kind, found in rows.items():
-                connection.exec_driver_sql(_UPSERTS[kind], found)
+                connection.exec_driver_sql(UPSERTS[kind], found)
             self._keep_payloads(connection, runs.values())
         for run in runs.values():
             if run.state is RunState.ENDED:
@@ -122,9 +113,9 @@ class SqlStore:
         for run in runs:
             payload = run.request.payload
             if run.state is RunState.ENDED:
-                connection.exec_driver_sql(_DROP_PAYLOAD, {"run": run.id})
+                connection.exec_driver_sql(DROP_PAYLOAD, {"run": run.id})
             elif self._payloads.get(run.id) is not payload:
-                connection.exec_driver_sql(_KEEP_PAYLOAD, {"run": run.id, "payload": payload})
+                connection.exec_driver_sql(KEEP_PAYLOAD, {"run": run.id, "payload": payload})
 
     async def save_token(self, token: Token) -> None:
         """Store a new or changed token."""
@@ -172,15 +163,15 @@ class SqlStore:
 
     async def run(self, run: RunId) -> Run | None:
         """That run, or None."""
-        found = await self._read(Run, _with_payload().where(schema.runs.c.id == run))
+        found = await self._read(Run, with_payload().where(schema.runs.c.id == run))
         return found[0] if found else None
 
     async def runs(self, owner: str | None = None, *, unfinished: bool = False, limit: int = 1000) -> list[Run]:
         """The newest `limit` runs, of one owner or of all, oldest first."""
-        query = _with_payload()
+        query = with_payload()
         if unfinished:
             query = query.where(schema.runs.c.state != RunState.ENDED.value)
-        return await self._read(Run, _newest(query, schema.runs, owner, limit), backwards=True)
+        return await self._read(Run, newest(query, schema.runs, owner, limit), backwards=True)
 
     async def session(self, session: SessionId) -> Session | None:
         """That session, or None."""
@@ -192,7 +183,7 @@ class SqlStore:
         query = select(schema.sessions)
         if alive:
             query = query.where(schema.sessions.c.state != SessionState.ENDED.value)
-        return await self._read(Session, _newest(query, schema.sessions, owner, limit), backwards=True)
+        return await self._read(Session, newest(query, schema.sessions, owner, limit), backwards=True)
 
     async def workers(self, *, alive: bool = True) -> list[Worker]:
         """All workers, oldest first; `alive` leaves out those that are gone."""
@@ -215,6 +206,41 @@ class SqlStore:
         """All tokens, oldest first."""
         return await self._read(Token, select(schema.tokens).order_by(schema.tokens.c.created, schema.tokens.c.seq))
 
+    # ---- pruning ---------------------------------------------------------------------------------
+
+    async def ended_runs(self, limit: int) -> list[tuple[RunId, float]]:
+        """The oldest `limit` ended runs by creation, each with the time of its end."""
+        return [(RunId(run), ended) for run, ended in await self._rows(pruning.ended_runs(limit))]
+
+    async def prune(self, runs: Collection[RunId], now: float) -> None:
+        """Remove those of these runs that have ended; other saves come in between."""
+        some = list(runs)
+        while some:
+            await self._writer.do(partial(pruning.prune_runs, some=some[: pruning.AT_ONCE], now=now))
+            del some[: pruning.AT_ONCE]
+
+    async def prune_sessions(self, before: float) -> None:
+        """Remove the sessions that ended before then, and gone workers whose session is not stored any more."""
+        while await self._writer.do(partial(pruning.prune_sessions, before=before)):
+            continue
+        while await self._writer.do(pruning.prune_workers):
+            continue
+
+    async def pruned(self, run: RunId) -> PrunedRun | None:
+        """What is remembered of that run, or None if it never was pruned."""
+        return await self._reader.do(partial(pruning.find_pruned, run=run))
+
+    async def pruned_runs(self, limit: int) -> list[RunId]:
+        """The `limit` runs that were pruned last."""
+        return [RunId(run) for (run,) in await self._rows(pruning.last_pruned(limit))][::-1]
+
+    async def _rows(self, query: Select[Any]) -> list[Any]:
+        def read(connection: Connection) -> list[Any]:
+            with connection.begin():
+                return list(connection.execute(query))
+
+        return await self._reader.do(read)
+
     async def _read(self, kind: type[_Noun], query: Select[Any], *, backwards: bool = False) -> list[_Noun]:
         def read(connection: Connection) -> list[_Noun]:
             with connection.begin():
@@ -224,20 +250,9 @@ class SqlStore:
         return await self._reader.do(read)
 
 
-def _with_payload() -> Select[Any]:
-    joined = schema.runs.outerjoin(schema.payloads, schema.runs.c.id == schema.payloads.c.run)
-    return select(schema.runs, schema.payloads.c.payload).select_from(joined)
-
-
-def _newest(query: Select[Any], table: Table, owner: str | None, limit: int) -> Select[Any]:
-    if owner is not None:
-        query = query.where(table.c.owner == owner)
-    return query.order_by(table.c.created.desc(), table.c.seq.desc()).limit(limit)
-
-
 def _write_one(connection: Connection, noun: Kept) -> None:
     with connection.begin():
-        connection.exec_driver_sql(_UPSERTS[type(noun)], to_row(noun))
+        connection.exec_driver_sql(UPSERTS[type(noun)], to_row(noun))
 
 
 def _sync_directory(directory: Path) -> None:
