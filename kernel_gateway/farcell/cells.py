@@ -15,6 +15,7 @@ from farcell.notebook import Notebook
 from farcell.options import CellOptions
 from farcell.packing.request import CellText, cell_of, request_of
 from farcell.packing.values import Parcel, pack
+from farcell.presses import Presses
 from farcell.status import STARTING_EXECUTOR, Line
 from farcell.watch import Following, OutputScreen, Seen, Watch
 from farcell_protocol.errors import ErrorInfo, FarcellError
@@ -48,17 +49,18 @@ def run_cell(notebook: Notebook, screen: OutputScreen, options: CellOptions, tex
     cell = cell_of(text, parcel, ledger_of(session), options)
     request = request_of(notebook.name, options, cell, text.title, text.cell_id)
     notebook.left[request.run] = left  # until it has been seen to its end
-    follower = client.submit(request)
     if options.detach:
-        _leave(follower, screen)
+        _leave(client.submit(request), screen)
         return request.run
-    seen = Watch(
-        follower,
-        client,
-        screen,
-        lambda view: notebook.sessions.saw(view, key, once=options.once),
-        comms=notebook.comms_of_run(client),
-    ).to_the_end()
+    with Presses() as presses:  # from before the request leaves: a press that raised here would leave the run behind
+        seen = Watch(
+            client.submit(request),
+            client,
+            screen,
+            lambda view: notebook.sessions.saw(view, key, once=options.once),
+            comms=notebook.comms_of_run(client),
+        ).to_the_end()
+    seen.presses = max(seen.presses, presses.count)
     settle(notebook, screen, seen, waited=True)
     raise_outcome(seen)
     return request.run
