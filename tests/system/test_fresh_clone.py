@@ -24,8 +24,10 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 ORDINARY = 65534  # nobody: exists everywhere, owns nothing
 CHORE_DEADLINE_S = 300
-# Whatever could be different for a user who is not root: processes, namespaces, sockets, files of others.
-OF_ANY_USER = "tests/unit/agent tests/unit/keeper tests/unit/worker tests/unit/executor tests/system/test_first_cell.py"
+# What could be different for a user who is not root: processes, namespaces, files of others; and the whole road.
+OF_ANY_USER = (
+    "tests/unit/agent tests/unit/keeper tests/unit/worker/test_process_tree.py tests/system/test_first_cell.py"
+)
 
 
 @dataclass

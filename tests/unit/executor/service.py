@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -59,19 +60,23 @@ async def serving(
     settings: Settings, *, clock: Clock | None = None, store: Store | None = None
 ) -> AsyncIterator["Service"]:
     """An executor that serves its socket for as long as the context lasts."""
+    settings.places.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     listener = listen_unix(settings.places.executor_socket)
-    async with running(settings, clock=clock, store=store) as executor, asyncio.TaskGroup() as tasks:
-        ready = asyncio.Event()
-        tasks.create_task(serve(executor, [listener], lambda _: ready.set()))
-        await ready.wait()
-        service = Service(executor)
-        try:
-            yield service
-        finally:
-            for task in service.links:
-                task.cancel()
-            executor.leaving.set()
-    listener.close()
+    try:
+        async with running(settings, clock=clock, store=store) as executor, asyncio.TaskGroup() as tasks:
+            ready = asyncio.Event()
+            tasks.create_task(serve(executor, [listener], lambda _: ready.set()))
+            await ready.wait()
+            service = Service(executor)
+            try:
+                yield service
+            finally:
+                for task in service.links:
+                    task.cancel()
+                executor.leaving.set()
+    finally:
+        listener.close()
+        shutil.rmtree(settings.places.runtime)
 
 
 @dataclass
