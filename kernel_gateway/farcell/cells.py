@@ -46,7 +46,7 @@ def run_cell(notebook: Notebook, screen: OutputScreen, options: CellOptions, tex
         session, parcel = None, _pack(notebook, needs, None)
     check_handles(client, parcel.handles, session)
     left = _departure(notebook, needs, parcel, text.count)
-    cell = cell_of(text, parcel, ledger_of(session), options)
+    cell = cell_of(text, parcel, ledger_of(session), options, notebook.number_of)
     request = request_of(notebook.name, options, cell, text.title, text.cell_id)
     notebook.left[request.run] = left  # until it has been seen to its end
     if options.detach:

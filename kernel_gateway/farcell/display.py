@@ -102,6 +102,8 @@ class TerminalScreen:
             stream = sys.stderr if content.get("name") == "stderr" else sys.stdout
             stream.write(content.get("text", ""))
             stream.flush()
+        elif message.msg_type == "error":
+            print("\n".join(content.get("traceback", [])))
         elif message.msg_type == "execute_result":
             print(f"Out[{content.get('execution_count')}]: {content['data'].get('text/plain', '')}")
         elif message.msg_type in ("display_data", "update_display_data"):

@@ -4,10 +4,11 @@ IPython shows an exception by its `_render_traceback_` where it has one; so the 
 far one, beginning at their line, and none of our frames.
 """
 
+import bdb
 from typing import TYPE_CHECKING, Any
 
 from farcell_protocol.errors import Cancelled, FarcellError, RunFailure, error_from
-from farcell_protocol.frames import Message
+from farcell_protocol.frames import SHOWN, Message
 
 if TYPE_CHECKING:
     from farcell.watch import Seen
@@ -28,10 +29,10 @@ class FarError(Exception):
         return self.evalue
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return far_error, (self.ename, self.evalue, self.traceback)
+        return far_error, (self.ename, self.evalue, self.traceback, isinstance(self, bdb.BdbQuit))
 
     def _render_traceback_(self) -> list[str]:
-        return self.traceback or [f"{self.ename}: {self.evalue}"]
+        return self.traceback
 
 
 class FarInterrupt(KeyboardInterrupt):
@@ -57,24 +58,36 @@ class CellSyntaxError(Exception):
         return self._lines
 
 
-CellSyntaxError.__name__ = "SyntaxError"  # what the front end prints
+def syntax_error(error: SyntaxError, lines: list[str]) -> CellSyntaxError:
+    """Under the name that the front end prints: a TabError is one too."""
+    kind: type[CellSyntaxError] = type(type(error).__name__, (CellSyntaxError,), {"__module__": "farcell"})
+    return kind(error, lines)
 
 
-def far_error(ename: str, evalue: str, traceback: list[str]) -> FarError:
-    """The far exception under its own name."""
-    kind: type[FarError] = type(
-        ename, (FarError,), {"__module__": "farcell", "__doc__": f"A {ename} raised by far code."}
-    )
+def far_error(ename: str, evalue: str, traceback: list[str], shown: bool = False) -> FarError:
+    """The far exception under its own name. One that has been shown is a `BdbQuit` too: that is what IPython takes
+    as a failure of the cell and shows nothing of."""
+    bases = (FarError, bdb.BdbQuit) if shown else (FarError,)
+    kind: type[FarError] = type(ename, bases, {"__module__": "farcell", "__doc__": f"A {ename} raised by far code."})
     return kind(ename, evalue, traceback)
 
 
-def error_of(message: Message | None) -> FarError:
+_NO_WORD = "the far cell failed without saying how"
+
+
+def is_shown(error: Message) -> bool:
+    """Whether an `error` message only says how the cell failed, and shows nothing."""
+    return bool(error.metadata.get(SHOWN))
+
+
+def error_of(message: Message | None, shown: bool = False) -> FarError:
     """The exception that an `error` message describes; without one, that there was none is said."""
     content = message.content if message is not None else {}
     return far_error(
         str(content.get("ename") or "FarError"),
-        str(content.get("evalue", "the far cell failed without saying how")),
-        [str(line) for line in content.get("traceback", [])],
+        str(content.get("evalue", _NO_WORD)),
+        [str(line) for line in content.get("traceback", [f"FarError: {_NO_WORD}"])],
+        shown,
     )
 
 
@@ -102,7 +115,7 @@ def raise_outcome(seen: "Seen") -> None:
     if outcome == "ok":
         return
     if outcome == "error":
-        raise error_of(seen.error)
+        raise error_of(seen.error, seen.error_is_shown)
     if reason is not None:
         raise error_from(reason)
     kind = Cancelled if outcome == "cancelled" else RunFailure

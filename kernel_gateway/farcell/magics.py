@@ -2,7 +2,9 @@
 
 import ast
 import os
+import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +15,7 @@ from farcell import commands, tables
 from farcell.cells import run_cell
 from farcell.completion import Known, complete
 from farcell.display import comms_for, screen_for
-from farcell.failures import CellSyntaxError, readable
+from farcell.failures import FarError, readable, syntax_error
 from farcell.notebook import Notebook, notebook_name
 from farcell.offload.hook import Offloading
 from farcell.options import CellOptions, OptionError, parse_command, parse_options
@@ -67,6 +69,7 @@ class Magics:
             new_screen=lambda: screen_for(shell),
             keep_result=self._keep_result,
             comms=comms_for(shell),
+            number_of=self._number_of,
         )
         self.offloading = Offloading(self.notebook, self._metadata, self.run_unmarked)
 
@@ -115,6 +118,10 @@ class Magics:
             raise readable(self._with_alternatives(err, asked)) from None
         except FarcellError as err:
             raise readable(err) from err.__cause__
+        except FarError as err:
+            # IPython sets it for what it shows itself; the reply quotes it, and a runner of notebooks the reply.
+            self.shell._last_traceback = err.traceback
+            raise
 
     def _text(self, source: str, cell: str) -> CellText:
         """The cell as Python, checked here.
@@ -123,18 +130,21 @@ class Magics:
             CellSyntaxError: it is not Python.
         """
         shell = self.shell
+        source = source.removesuffix("\n")  # IPython has put it there
         count = shell.displayhook.prompt_count  # the shell itself may already count the next cell
         try:
             python = shell.transform_cell(source)
             name = shell.compile.cache(python, count, raw_code=source)
-            with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+            # Warnings of the compiler are said where the cell is compiled to be run.
+            with shell.compile.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 tree = shell.compile.ast_parse(python, filename=name)
                 shell.compile(tree, name, "exec")
         except SyntaxError as err:
             lines = shell.SyntaxTB.structured_traceback(type(err), err, [])
-            raise CellSyntaxError(err, lines) from None
+            raise syntax_error(err, lines) from None
         title = next((text.strip() for text in cell.splitlines() if text.strip()), "")
-        return CellText(source, python, title[:200], count, self._cell_id(), *self._asker())
+        return CellText(source, python, title[:200], count, self._cell_id(), *self._asker(), name)
 
     def _keep_result(self, value: Any) -> None:
         """What IPython does with a result besides displaying it: `_`, `__`, `Out[n]` and `_n`."""
@@ -142,6 +152,11 @@ class Magics:
         hook.check_for_underscore()
         hook.update_user_ns(value)
         hook.fill_exec_result(value)
+
+    def _number_of(self, file: str) -> int:
+        label = self.shell.compile.format_code_name(file)
+        found = re.fullmatch(r"In\[(\d+)\]", label[1]) if label else None
+        return int(found[1]) if found else 0
 
     def _cell_id(self) -> str:
         return str(self._metadata().get("cellId", ""))

@@ -58,6 +58,7 @@ class Notebook:
     keep_result: Callable[[Any], object] = lambda value: None
     use: CellOptions | None = None
     comms: "FarComms | None" = None
+    number_of: Callable[[str], int] = lambda file: 0
     _client: "Client | None" = None
     _tell: OnStart = None
     _target: config.Target | None = None

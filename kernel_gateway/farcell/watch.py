@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from farcell import follow
-from farcell.failures import FarInterrupt
+from farcell.failures import FarInterrupt, is_shown
 from farcell.inputs import Inputs, Question
 from farcell.presses import Presses
 from farcell.status import Line, Screen, StatusLine, end_line, progress_line, seconds_text
@@ -86,6 +86,8 @@ class Seen:
     view: RunView | None = None
     end: End | None = None
     error: Message | None = None
+    error_is_shown: bool = False
+    """The last error has been shown where it stood, since more followed it or its text came as output."""
     values: list[ValueBack] = field(default_factory=list)
     presses: int = 0
 
@@ -201,13 +203,23 @@ class Watch:
                 case Message(msg_type="comm_open" | "comm_msg" | "comm_close"):
                     self._say_of_widget(frame)
                 case Message(msg_type="error"):
-                    self._seen.error = frame
+                    self._show_error()
+                    self._seen.error, self._seen.error_is_shown = frame, is_shown(frame)
                 case Message():
+                    self._show_error()
                     self._show(frame)
+                case End(outcome="ok"):
+                    self._show_error()
                 case ValueBack():
                     self._seen.values.append(frame)
                 case Elided(size_bytes=size):
                     self._show(Message("stream", {"name": "stdout", "text": f"[{size:,} bytes left out]\n"}))
+
+    def _show_error(self) -> None:
+        """Show the error that was kept back: it is not what the cell ends with, or not the last thing it says."""
+        if self._seen.error is not None and not self._seen.error_is_shown:
+            self._seen.error_is_shown = True
+            self._show(self._seen.error)
 
     def _say_of_widget(self, message: Message) -> None:
         if self._comms is not None and self._seen.view is not None:

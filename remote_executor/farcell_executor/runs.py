@@ -213,5 +213,5 @@ def text_of(frame: Frame) -> str:
             text = content.get("data", {}).get("text/plain", "")
             return f"{text}\n" if text else ""
         case "error":
-            return "\n".join(content.get("traceback", [])) + "\n"
+            return "".join(f"{line}\n" for line in content.get("traceback", []))
     return ""

@@ -1,8 +1,10 @@
 """A cell and its parcel to the `RunRequest` that carries them."""
 
+import linecache
 import os
 import platform
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from farcell.exchange.ledger import Ledger
@@ -10,7 +12,7 @@ from farcell.options import CellOptions
 from farcell.packing.values import INLINE_LIMIT_BYTES, Parcel
 from farcell_protocol.ids import comms_run_of, new_run_id
 from farcell_protocol.messages.api import Interpreter, RunRequest, RunView
-from farcell_protocol.messages.cells import Cell, encode_cell
+from farcell_protocol.messages.cells import Cell, Source, encode_cell
 
 RESULT = "_"
 """The name under which a cell's result comes home."""
@@ -20,7 +22,8 @@ RESULT = "_"
 class CellText:
     """A cell as the shell knows it. `source` is IPython source whose line numbers are those of the
     notebook's cell; `python` is `source` with IPython's syntax transformed; `count` is the prompt's number.
-    `msg_id` is the id of the request it came with; `allow_stdin` says that its sender can answer questions."""
+    `msg_id` is the id of the request it came with; `allow_stdin` says that its sender can answer questions.
+    `name` is the file name that the shell has given the cell's code."""
 
     source: str
     python: str
@@ -29,9 +32,14 @@ class CellText:
     cell_id: str = ""
     msg_id: str = ""
     allow_stdin: bool = False
+    name: str = ""
 
 
-def cell_of(text: CellText, parcel: Parcel, ledger: Ledger, options: CellOptions) -> Cell:
+NumberOf = Callable[[str], int]
+"""The number of the cell whose code has this file name; 0 for any other file."""
+
+
+def cell_of(text: CellText, parcel: Parcel, ledger: Ledger, options: CellOptions, number_of: NumberOf) -> Cell:
     """What the worker executes. With `--once` no handle would outlive the cell, so values come back whole."""
     known = ledger.known({name: digest for name, digest in parcel.here.items() if name in parcel.returns})
     # The worker sees whether a name is bound to another object than before, and takes our word where it is not.
@@ -46,7 +54,16 @@ def cell_of(text: CellText, parcel: Parcel, ledger: Ledger, options: CellOptions
         execution_count=text.count,
         msg_id=text.msg_id,
         allow_stdin=text.allow_stdin,
+        cell_name=text.name,
+        sources=list(_sources(parcel.files, number_of)),
     )
+
+
+def _sources(files: Iterable[str], number_of: NumberOf) -> Iterator[Source]:
+    for file in sorted(files):
+        number = number_of(file)
+        if number:
+            yield Source(file, number, "".join(linecache.getlines(file)))
 
 
 def fetch_of(name: str) -> Cell:

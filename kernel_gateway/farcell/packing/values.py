@@ -36,6 +36,8 @@ class Parcel:
     returns: set[str] = field(default_factory=set)
     certain: frozenset[str] = frozenset()
     sizes: dict[str, int] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    """Where the functions among `values` were defined."""
 
     @property
     def relies_on_session(self) -> bool:
@@ -87,6 +89,7 @@ def _pack_one(
     parcel.sizes[name] = packed.size_bytes
     if packed.data is not None:
         parcel.values.append(Value(name, packed.data, packed.digest))
+        parcel.files.update(function.__code__.co_filename for function in packed.functions)
     return packed
 
 

@@ -16,6 +16,15 @@ class Value(msgspec.Struct, frozen=True):
     digest: str
 
 
+class Source(msgspec.Struct, frozen=True):
+    """The code of a cell of the client's, for tracebacks: the file name that its functions carry, its number, its
+    lines as Python."""
+
+    file: str
+    number: int
+    text: str
+
+
 class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
     """One cell: IPython source, the values to bind before it runs, and the names that come back.
 
@@ -25,6 +34,8 @@ class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
     holds: equal ones do not travel; an empty digest asks for a name that the client holds nothing of and the cell
     binds for certain, or that is a handle. `_` among `returns` asks for the value of the cell's `Out[n]`.
     `python` is the client's version ("3.11.7"): pickles are loaded only under the same minor version.
+    `cell_name` is the file name that the client's shell gives the cell's code, `sources` the cells that functions
+    among `values` were defined in: so a traceback names lines of the notebook on either side.
     `fetch` asks for the named values whole, whatever their size, and runs nothing.
     `execution_count` is the number of the local prompt, shown in tracebacks and `Out[n]`. `msg_id` is the id of the
     local request, which code finds as its parent (widgets do); `allow_stdin` says that somebody can answer `input()`.
@@ -38,6 +49,7 @@ class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
     inline_limit_bytes: int = 1 * 2**20
     execution_count: int = 0
     cell_name: str = ""
+    sources: list[Source] = []
     fetch: list[str] = []
     msg_id: str = ""
     allow_stdin: bool = False

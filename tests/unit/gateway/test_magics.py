@@ -48,7 +48,7 @@ def test_a_syntax_error_is_reported_here_with_the_cells_own_line(far: Any, cell:
 def test_top_level_await_and_shell_syntax_are_no_syntax_errors(far: Any, cell: Any) -> None:
     client = far()
     assert cell("%%gpu\nawait f()\n!ls\n%timeit 1").success
-    assert client.cell().source == "#%%gpu\nawait f()\n!ls\n%timeit 1\n"
+    assert client.cell().source == "#%%gpu\nawait f()\n!ls\n%timeit 1"
 
 
 def test_a_cell_magic_inside_stays_first(far: Any, cell: Any) -> None:

@@ -1,5 +1,6 @@
 """A run followed to its end: the one status line, output in order, the stop button."""
 
+import bdb
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -10,12 +11,12 @@ from unittest.mock import ANY
 import pytest
 from far_client import ScriptedClient, ScriptedFollower, Step, error, plays, stream, view
 
-from farcell.failures import FarInterrupt, raise_outcome
+from farcell.failures import FarError, FarInterrupt, raise_outcome
 from farcell.follow import Batch, Changed, LinkDown, LinkUp
 from farcell.status import Line
 from farcell.watch import Watch
 from farcell_protocol.errors import ErrorInfo, Unauthorized
-from farcell_protocol.frames import Elided, End, Heard, Message
+from farcell_protocol.frames import SHOWN, Elided, End, Heard, Message
 from farcell_protocol.ids import RunId, TellId
 from farcell_protocol.messages.api import Interpreter, RunRequest
 from farcell_protocol.messages.cells import InputReply
@@ -345,3 +346,41 @@ def test_where_nobody_can_answer_it_says_what_to_do_and_once() -> None:
     steps = [Changed(view(REQUEST)), Batch(1, [asks()]), None, None, Batch(2, [End("ok")]), ENDED]
     log, _ = with_answers(None, steps)
     assert log == [LINE, "run r-1 waits for input; press stop, or attach from a notebook that can answer\n", DONE]
+
+
+def errors_and_words(screen: Screen) -> list[str]:
+    return [line for line in screen.log if not line.startswith("[")]
+
+
+def test_an_error_that_something_follows_is_shown_where_it_stood_and_not_again() -> None:
+    steps = plays(error("ZeroDivisionError"), stream("after"), outcome="error")(REQUEST)
+    watch, screen, _ = watched(steps)
+    seen = watch.to_the_end()
+    assert errors_and_words(screen) == ["error", "after"]
+    with pytest.raises(bdb.BdbQuit) as raised:  # which IPython takes as a failure that it need not show
+        raise_outcome(seen)
+    assert type(raised.value).__name__ == "ZeroDivisionError"
+
+
+def test_an_error_of_a_cell_that_went_well_is_shown() -> None:
+    watch, screen, _ = watched(plays(error("ZeroDivisionError"))(REQUEST))
+    raise_outcome(watch.to_the_end())
+    assert errors_and_words(screen) == ["error"]
+
+
+def test_the_error_a_cell_ends_with_is_left_to_the_shell_to_show() -> None:
+    watch, screen, _ = watched(plays(error("KeyError"), outcome="error")(REQUEST))
+    seen = watch.to_the_end()
+    assert errors_and_words(screen) == []
+    with pytest.raises(FarError) as raised:
+        raise_outcome(seen)
+    assert not isinstance(raised.value, bdb.BdbQuit)
+
+
+def test_an_error_whose_text_came_as_output_fails_the_cell_and_shows_nothing_more() -> None:
+    printed = Message("error", {"ename": "UsageError", "evalue": "no", "traceback": []}, {SHOWN: True})
+    watch, screen, _ = watched(plays(stream("UsageError: no"), printed, outcome="error")(REQUEST))
+    seen = watch.to_the_end()
+    assert errors_and_words(screen) == ["UsageError: no"]
+    with pytest.raises(bdb.BdbQuit):
+        raise_outcome(seen)
