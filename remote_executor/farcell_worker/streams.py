@@ -34,8 +34,8 @@ class FarStream(io.TextIOBase):
 
     @property
     def name(self) -> str:
-        """As a terminal's would be called."""
-        return f"<{self._name}>"
+        """As ipykernel's are called."""
+        return self._name
 
     @property
     def buffer(self) -> io.RawIOBase:
@@ -43,7 +43,6 @@ class FarStream(io.TextIOBase):
         return self._binary
 
     encoding = "UTF-8"
-    errors = "backslashreplace"
 
     def write(self, text: str, /) -> int:
         """Append; returns the number of characters."""
@@ -106,7 +105,7 @@ class _BinaryStream(io.RawIOBase):
 
     def __init__(self, text: FarStream) -> None:
         self._text = text
-        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def write(self, data: Any, /) -> int:
         raw = bytes(data)

@@ -80,4 +80,5 @@ def _enter_folder(fork: Fork) -> list[str]:
         os.chdir(folder)
         notes.append(f"farcell: cannot work in {fork.cwd!r} here ({err.strerror}); working in {folder} instead\n")
     os.environ["PWD"] = os.getcwd()
+    sys.path.insert(0, "")  # as in a notebook: its own folder, wherever that will be
     return notes
