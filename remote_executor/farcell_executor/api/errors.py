@@ -16,6 +16,7 @@ STATUS = {
     "bad-spec": 400,
     "no-device-fits": 409,
     "session-differs": 409,
+    "session-ended": 409,
     "unauthorized": 401,
     "forbidden": 403,
     "not-found": 404,

@@ -21,6 +21,7 @@ def check(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
     Raises:
         BadSpec, BadRequest: it cannot be understood.
         SessionDiffers: the named session has other hardware or another Python.
+        SessionEnded: the session that the request expects is not the one it would run in.
         NoDeviceFits, Unavailable: see `placement.check_fits`.
     """
     if request.kind == "comms":
@@ -30,6 +31,8 @@ def check(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
     if request.session and request.once:
         raise BadRequest("a session that ends with its run has no name: leave out either the name or once")
     session = ledger.session_for(owner, session_key(request, spec))
+    if request.expects is not None:
+        _check_expected(session, request.expects)
     if session is not None and request.session:
         _check_same(session, request, spec)
     if session is None or session.state is SessionState.WAITING:
@@ -45,6 +48,21 @@ def _check_comms(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
     if request.run != comms_run_of(session.id):
         raise BadRequest(f"the comms of session {session.id} are run {comms_run_of(session.id)}, not {request.run}")
     return parse_gpus(session.gpu)
+
+
+def _check_expected(session: Session | None, expected: SessionId) -> None:
+    """Names that were in one session are not in the next: a cell that relies on them must not run there.
+
+    Once it is queued this cannot change any more: a run never moves to another session, but ends with its own.
+    """
+    if session is not None and session.id == expected:
+        return
+    instead = f"session {session.id} is in its place" if session is not None else "there is none in its place yet"
+    raise SessionEnded(
+        f"session {expected}, whose variables the cell relies on, has ended, and {instead}: send their values with it",
+        session=expected,
+        instead=None if session is None else session.id,
+    )
 
 
 def _check_numbers(request: RunRequest) -> None:

@@ -2,7 +2,15 @@
 
 import pytest
 
-from farcell_protocol.errors import BadSpec, FarcellError, Forbidden, MessageTooLarge, NoDeviceFits, NotFound
+from farcell_protocol.errors import (
+    BadSpec,
+    FarcellError,
+    Forbidden,
+    MessageTooLarge,
+    NoDeviceFits,
+    NotFound,
+    SessionEnded,
+)
 from farcell_protocol.frames import End
 from farcell_protocol.ids import new_run_id
 from farcell_protocol.messages import api
@@ -229,3 +237,25 @@ async def test_a_stopped_session_shows_its_reason_and_frees_its_devices(service:
     ended = await service.ask("GET", f"/sessions/{view.session}", api.SessionView)
     assert ended.reason is not None
     assert "stopped by admin" in ended.reason.message
+
+
+async def test_a_cell_that_relies_on_an_ended_session_is_refused_and_runs_without_it(service: Service, node: FarNode):
+    first = request()
+    async with service.stream() as client:
+        await client.say(api.Submit(first))
+        session = (await client.until_ended(first.run)).views[-1].session
+        relying = request(expects=session)
+        await client.say(api.Submit(relying))
+        assert (await client.until_ended(relying.run)).views[-1].session == session
+        await service.ask("POST", f"/sessions/{session}/stop")
+        too_late = request(expects=session)
+        await client.say(api.Submit(too_late))
+        refusal = (await client.until_ended(too_late.run)).refusal
+        assert refusal is not None
+        assert (refusal.error.code, refusal.error.fields["session"]) == ("session-ended", session)
+        with pytest.raises(SessionEnded, match="send their values"):
+            await service.ask("POST", "/runs", api.RunView, request(expects=session))
+        again = request()
+        await client.say(api.Submit(again))
+        assert (await client.until_ended(again.run)).views[-1].session != session
+    assert node.executions == [first.run, relying.run, again.run]
