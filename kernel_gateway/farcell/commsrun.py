@@ -112,20 +112,23 @@ class RunComms:
     _all: FarComms
     _client: Asking
     _parent: Parent
+    _view: RunView | None = None
     _comms: SessionComms | None = None
 
     def see(self, view: RunView) -> None:
-        """The run is in this session."""
+        """The run's state is this; known before it says anything of a comm."""
+        self._view = view
         if self._comms is None and view.session:
             self._comms = self._all.find(view.session)
             if self._comms is not None:
                 self._comms.of_cell(self._parent)
 
-    def saw(self, view: RunView, message: Message) -> None:
+    def saw(self, message: Message) -> None:
         """The run said this of a comm; it is about to be published."""
-        if self._comms is None:
-            self._comms = self._all.begin(self._client, view, self._parent)
-        self._comms.saw_in_cell(message)
+        if self._comms is None and self._view is not None:
+            self._comms = self._all.begin(self._client, self._view, self._parent)
+        if self._comms is not None:
+            self._comms.saw_in_cell(message)
 
     def caught_up(self) -> None:
         """Everything that was said up to now has been published."""

@@ -71,7 +71,7 @@ class Comms(Protocol):
     def see(self, view: RunView) -> None:
         """The run's state is this."""
 
-    def saw(self, view: RunView, message: Message) -> None:
+    def saw(self, message: Message) -> None:
         """It says this of a widget, which is shown next."""
 
     def caught_up(self) -> None:
@@ -222,8 +222,8 @@ class Watch:
             self._show(self._seen.error)
 
     def _say_of_widget(self, message: Message) -> None:
-        if self._comms is not None and self._seen.view is not None:
-            self._comms.saw(self._seen.view, message)
+        if self._comms is not None:
+            self._comms.saw(message)
         self._screen.show(message)
 
     def _ask(self, prompt: str, password: bool) -> Question | None:

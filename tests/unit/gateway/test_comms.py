@@ -219,7 +219,7 @@ def test_the_first_widget_of_a_session_asks_for_its_comms_run_and_the_next_do_no
     for comm_id in ("a", "b"):
         watched = far.of_run(client)
         watched.see(VIEW)
-        watched.saw(VIEW, opens(comm_id))
+        watched.saw(opens(comm_id))
         watched.caught_up()
     (request,) = client.requests
     assert (request.run, request.kind, request.expects) == (comms_run_of(SESSION), "comms", SESSION)
@@ -247,7 +247,8 @@ def test_a_session_that_ended_before_its_widgets_were_seen_is_no_error(manager: 
     run = Played(SessionEnded("there is no session"))
     client = ScriptedClient(run.script)
     watched = FarComms(manager, front.publish, lambda: CELL).of_run(client)
-    watched.saw(VIEW, opens("a"))
+    watched.see(VIEW)
+    watched.saw(opens("a"))
     run.to_the_end()
     assert manager.comms == {}
 
