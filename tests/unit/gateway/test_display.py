@@ -61,7 +61,14 @@ class Front:
             if interrupt_on and interrupt_on in str(content.get("data", "")):
                 self.manager.interrupt_kernel()
                 interrupt_on = ""
-        return found, self.client.get_shell_msg(timeout=30)["content"]
+        return found, self._reply_to(request)
+
+    def _reply_to(self, request: str) -> dict[str, Any]:
+        """A slow kernel also answers questions that were asked again while it was not ready."""
+        while (reply := self.client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != request:
+            continue
+        content: dict[str, Any] = reply["content"]
+        return content
 
     def answers(self, request: str, count: int) -> list[dict[str, Any]]:
         """So many messages for a request that may be over."""
