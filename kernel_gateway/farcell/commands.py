@@ -111,7 +111,8 @@ def _attach(notebook: Notebook, screen: OutputScreen, client: "Client", target: 
     watch = Watch(client.follow(run), client, screen, _observer(notebook, client, view), comms=comms)
     seen = watch.to_the_end()
     settle(notebook, screen, seen, waited=False)
-    still_there(client, notebook.sessions.get(view.session))
+    with suppress(Unavailable):  # what the run came to matters more
+        still_there(client, notebook.sessions.get(view.session))
     raise_outcome(seen)
     return ""
 

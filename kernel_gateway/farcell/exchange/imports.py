@@ -18,19 +18,26 @@ class LazyModule(ModuleType):
         if name.startswith("__") and name != "__version__":
             raise AttributeError(name)  # probes of inspect, copy and doctest must not import
         module = importlib.import_module(self.__name__)
-        inner = f"{self.__name__}.{name}"
         if not hasattr(module, name) and hasattr(module, "__path__"):
-            importlib.import_module(inner)  # as `import a.b` there has done
-        found = getattr(module, name)
-        # In a package within the package there may be more that was imported there.
-        is_package = isinstance(found, ModuleType) and found.__name__ == inner and hasattr(found, "__path__")
-        return LazyModule(inner) if is_package else found
+            return importlib.import_module(f"{self.__name__}.{name}")  # as `import a.b` there has done
+        return getattr(module, name)
 
     def __dir__(self) -> list[str]:
         return dir(importlib.import_module(self.__name__))
 
     def __repr__(self) -> str:
         return f"<module {self.__name__!r}, imported by a far cell and here when it is used>"
+
+
+class LazyPackage(LazyModule):
+    """A package of which nobody here knows what was imported with it: each module in it is looked for when it is
+    used, however deep."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        inner = f"{self.__name__}.{name}"
+        is_package = isinstance(found, ModuleType) and found.__name__ == inner and hasattr(found, "__path__")
+        return LazyPackage(inner) if is_package else found
 
 
 def bind_module(name: str, module: str, imports: Iterable[Import], namespace: dict[str, Any]) -> None:
@@ -59,7 +66,7 @@ def _module(name: str, *, known: bool) -> ModuleType:
         module = importlib.import_module(name)
         if known or not hasattr(module, "__path__"):
             return module
-    return LazyModule(name)
+    return LazyModule(name) if known else LazyPackage(name)
 
 
 def _of_python(name: str) -> bool:
