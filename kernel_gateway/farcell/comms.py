@@ -18,6 +18,9 @@ _HELD_BYTES = 32 * 2**20
 
 _KNOWN_PARENTS = 1024
 
+ANSWER_S = 10.0
+"""How long a front end's message is under way at most before the kernel is said to be idle again."""
+
 Parent = dict[str, Any]
 Publish = Callable[[Message, Parent], None]
 """Publishes a message, unchanged, as what came of the request `parent`."""
@@ -89,10 +92,18 @@ class SessionComms:
     """The comms of one session. Called by the thread that watches a cell, the one that follows the comms run, and those
     in which the kernel handles front ends' messages.
 
-    `manager` is the local kernel's comm manager, `tell` passes a message on to the far side.
+    `manager` is the local kernel's comm manager, `tell` passes a message on to the far side, which has `patience_s` to
+    answer it.
     """
 
-    def __init__(self, manager: Any, publish: Publish, tell: Callable[[CommMessage], None], cell: Parent) -> None:
+    def __init__(
+        self,
+        manager: Any,
+        publish: Publish,
+        tell: Callable[[CommMessage], None],
+        cell: Parent,
+        patience_s: float = ANSWER_S,
+    ) -> None:
         self._manager = manager
         self._publish = publish
         self._tell = tell
@@ -102,6 +113,9 @@ class SessionComms:
         self._opening: set[str] = set()
         self._held = _Held()
         self._parents = Parents()
+        self._patience_s = patience_s
+        self._unanswered: dict[str, threading.Event] = {}
+        self._silent = False
         self._over = False
         self.of_cell(cell)
 
@@ -134,8 +148,11 @@ class SessionComms:
     # ---- what is said outside of cells ----------------------------------------------------------------
 
     def saw_aside(self, message: Message) -> None:
-        """A message of the comms run: published, under the request that it names."""
+        """A message of the comms run, published under the request that it names; a status says that nothing follows."""
         with self._lock:
+            if message.msg_type == "status":
+                self._answered(message.parent)
+                return
             if message.msg_type == "comm_open":
                 self._shown.add(_comm_of(message))
             elif message.msg_type in COMM_KINDS and _comm_of(message) not in self._shown:
@@ -156,7 +173,7 @@ class SessionComms:
     # ---- what front ends say ----------------------------------------------------------------------------
 
     def _forward(self, kind: str, message: dict[str, Any]) -> None:
-        content = dict(message["content"])
+        content, msg_id, done = dict(message["content"]), message["header"]["msg_id"], threading.Event()
         with self._lock:
             self._parents.add(message)
             if kind == "comm_close":
@@ -166,9 +183,28 @@ class SessionComms:
                 content,
                 dict(message.get("metadata") or {}),
                 [bytes(buffer) for buffer in message.get("buffers") or []],
-                message["header"]["msg_id"],
+                msg_id,
             )
+            self._unanswered[msg_id] = done
             self._tell(told)
+        self._wait_for_answer(msg_id, done)
+
+    def _wait_for_answer(self, msg_id: str, done: threading.Event) -> None:
+        """A front end takes output of a callback only until the kernel is idle after the message (widgets that capture
+        output rely on it), so this returns when all is said, as a local callback does. Where the far side does not
+        answer in time, nobody waits for it again until it answers."""
+        try:
+            if not self._over and not self._silent and not done.wait(self._patience_s):
+                self._silent = True
+        finally:
+            with self._lock:
+                self._unanswered.pop(msg_id, None)
+
+    def _answered(self, msg_id: str) -> None:
+        self._silent = False
+        done = self._unanswered.get(msg_id)
+        if done is not None:
+            done.set()
 
     # ---- the end ----------------------------------------------------------------------------------------
 
@@ -176,6 +212,8 @@ class SessionComms:
         """The session has ended, or is followed no more: its comms are forgotten, without a word to front ends."""
         with self._lock:
             self._over = True
+            for done in self._unanswered.values():
+                done.set()
             for stand_in in self._open.values():
                 self._forget(stand_in)
             self._open.clear()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from farcell import follow
-from farcell.comms import Parent, Publish, SessionComms
+from farcell.comms import ANSWER_S, Parent, Publish, SessionComms
 from farcell.packing.request import comms_request_of
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.frames import Message
@@ -41,9 +41,12 @@ class Asking(Protocol):
 class FarComms:
     """The comms of all sessions that one kernel has met. Costs nothing until a widget is made.
 
-    `request` is the one that the kernel is executing."""
+    `request` is the one that the kernel is executing; `patience_s` is what `SessionComms` has."""
 
-    def __init__(self, manager: Any, publish: Publish, request: Callable[[], Parent]) -> None:
+    def __init__(
+        self, manager: Any, publish: Publish, request: Callable[[], Parent], patience_s: float = ANSWER_S
+    ) -> None:
+        self._patience_s = patience_s
         self._manager = manager
         self._publish = publish
         self._request = request
@@ -67,7 +70,9 @@ class FarComms:
             if found is not None:
                 return found
             run = comms_run_of(session)
-            comms = SessionComms(self._manager, self._publish, lambda told: client.tell(run, told), parent)
+            comms = SessionComms(
+                self._manager, self._publish, lambda told: client.tell(run, told), parent, self._patience_s
+            )
             after = self._last.get(session, 0)
             follower = client.follow(run, after) if after else client.submit(comms_request_of(view))
             self._sessions[session] = comms

@@ -29,7 +29,8 @@ only tells how the cell ended."""
 class Message(msgspec.Struct, frozen=True, tag="message", omit_defaults=True):
     """A Jupyter message, unchanged: output of every kind, `comm_open` and its kin, `input_request`.
 
-    `parent` is the id of the client's own message that it answers; empty for the request the run is of.
+    `parent` is the id of the client's own message that it answers; empty for the request the run is of. In a comms
+    run a `status` ("idle") says that nothing more comes in answer to that message; there are no other statuses.
     """
 
     msg_type: str

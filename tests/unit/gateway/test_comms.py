@@ -82,7 +82,7 @@ def told() -> list[CommMessage]:
 
 @pytest.fixture
 def comms(manager: Manager, front: Front, told: list[CommMessage]) -> SessionComms:
-    return SessionComms(manager, front.publish, told.append, CELL)
+    return SessionComms(manager, front.publish, told.append, CELL, patience_s=0)
 
 
 def opens(comm_id: str) -> Message:
@@ -190,6 +190,52 @@ def test_a_comm_of_the_same_id_that_is_not_ours_is_left_alone(comms: SessionComm
     assert manager.comms == {"a": local}
 
 
+def idle_after(msg_id: str) -> Message:
+    return Message("status", {"execution_state": "idle"}, parent=msg_id)
+
+
+def hears_in_a_thread(manager: Manager, comm_id: str, msg_id: str) -> threading.Thread:
+    thread = threading.Thread(target=manager.hears, args=["comm_msg", comm_id, msg_id])
+    thread.start()
+    return thread
+
+
+def test_the_kernel_is_busy_with_a_message_until_all_is_said_to_it(manager: Manager, front: Front) -> None:
+    comms = SessionComms(manager, front.publish, lambda told: None, CELL, patience_s=30)
+    comms.saw_in_cell(opens("a"))
+    comms.caught_up()
+    busy = hears_in_a_thread(manager, "a", "f-1")
+    comms.saw_aside(says("a", 1, parent="f-1"))
+    comms.saw_aside(idle_after("another"))
+    assert busy.is_alive()
+    comms.saw_aside(idle_after("f-1"))
+    busy.join(10)
+    assert not busy.is_alive()
+    assert [shown[0] for shown in front.shown] == ["comm_msg"]
+
+
+def test_nobody_waits_for_a_session_that_has_ended(manager: Manager, front: Front) -> None:
+    comms = SessionComms(manager, front.publish, lambda told: None, CELL, patience_s=30)
+    comms.saw_in_cell(opens("a"))
+    busy = hears_in_a_thread(manager, "a", "f-1")
+    comms.close()
+    busy.join(10)
+    assert not busy.is_alive()
+
+
+def test_nobody_waits_twice_for_a_far_side_that_does_not_answer(manager: Manager, front: Front) -> None:
+    comms = SessionComms(manager, front.publish, lambda told: None, CELL, patience_s=0.05)
+    comms.saw_in_cell(opens("a"))
+    manager.hears("comm_msg", "a", "f-1")
+    comms._patience_s = 30
+    manager.hears("comm_msg", "a", "f-2")
+    comms.saw_aside(idle_after("f-1"))
+    busy = hears_in_a_thread(manager, "a", "f-3")
+    while busy.is_alive():
+        comms.saw_aside(idle_after("f-3"))
+        busy.join(0.01)
+
+
 class Played:
     """A comms run in a scripted client; the thread that follows it takes each step when the test says so."""
 
@@ -215,7 +261,7 @@ def test_the_first_widget_of_a_session_asks_for_its_comms_run_and_the_next_do_no
 ) -> None:
     run = Played(Batch(1, [says("a", 1, parent="f-1")]), Changed(view(REQUEST, "ended")))
     client = ScriptedClient(run.script)
-    far = FarComms(manager, front.publish, lambda: CELL)
+    far = FarComms(manager, front.publish, lambda: CELL, patience_s=0)
     for comm_id in ("a", "b"):
         watched = far.of_run(client)
         watched.see(VIEW)
@@ -236,7 +282,7 @@ def test_the_first_widget_of_a_session_asks_for_its_comms_run_and_the_next_do_no
 
 def test_a_cell_without_widgets_asks_for_nothing_and_starts_no_thread(manager: Manager, front: Front) -> None:
     client = ScriptedClient()
-    watched = FarComms(manager, front.publish, lambda: CELL).of_run(client)
+    watched = FarComms(manager, front.publish, lambda: CELL, patience_s=0).of_run(client)
     before = threading.active_count()
     watched.see(VIEW)
     watched.caught_up()
@@ -246,7 +292,7 @@ def test_a_cell_without_widgets_asks_for_nothing_and_starts_no_thread(manager: M
 def test_a_session_that_ended_before_its_widgets_were_seen_is_no_error(manager: Manager, front: Front) -> None:
     run = Played(SessionEnded("there is no session"))
     client = ScriptedClient(run.script)
-    watched = FarComms(manager, front.publish, lambda: CELL).of_run(client)
+    watched = FarComms(manager, front.publish, lambda: CELL, patience_s=0).of_run(client)
     watched.see(VIEW)
     watched.saw(opens("a"))
     run.to_the_end()
@@ -262,7 +308,7 @@ def test_a_watched_run_shows_comm_messages_and_hands_them_to_the_kernels_comms(
     far(plays(opens("a"), says("a", 1)), run.script)
     loaded = magics.loaded()
     assert loaded is not None
-    loaded.notebook.comms = FarComms(manager, front.publish, lambda: CELL)
+    loaded.notebook.comms = FarComms(manager, front.publish, lambda: CELL, patience_s=0)
     assert cell("%%gpu\n1").success
     assert list(manager.comms) == ["a"]
     run.to_the_end()

@@ -70,12 +70,12 @@ class Front:
         content: dict[str, Any] = reply["content"]
         return content
 
-    def answers(self, request: str, count: int) -> list[dict[str, Any]]:
-        """So many messages for a request that may be over."""
+    def answers(self, request: str) -> list[dict[str, Any]]:
+        """All messages for a request, statuses too, until the kernel is idle after it."""
         found: list[dict[str, Any]] = []
-        while len(found) < count:
+        while not found or found[-1]["content"].get("execution_state") != "idle":
             message = self.client.get_iopub_msg(timeout=30)
-            if message["parent_header"].get("msg_id") == request and message["msg_type"] != "status":
+            if message["parent_header"].get("msg_id") == request:
                 found.append(message)
         return found
 
@@ -213,6 +213,7 @@ def comms_run(request):
         Message('comm_msg', {'comm_id': 'far-1', 'data': {'heard': message.content['data']}},
                 buffers=message.buffers, parent=message.msg_id),
         Message('stream', {'name': 'stdout', 'text': 'in a callback'}, parent=message.msg_id),
+        Message('status', {'execution_state': 'idle'}, parent=message.msg_id),
     ])
     over.wait(30)
     yield Changed(view(request, "ended"))
@@ -231,11 +232,12 @@ def test_a_far_widget_is_one_of_this_kernels_for_its_front_end(front: Front) -> 
     assert comms == {"far-1": {"target_name": "jupyter.widget"}}
     said = front.client.session.msg("comm_msg", {"comm_id": "far-1", "data": {"value": 7}})
     front.client.session.send(front.client.shell_channel.socket, said, buffers=[b"raw"])
-    answers = front.answers(said["header"]["msg_id"], 2)
-    assert [message["msg_type"] for message in answers] == ["comm_msg", "stream"]
-    assert answers[0]["content"]["data"] == {"heard": {"value": 7}}
-    assert [bytes(buffer) for buffer in answers[0]["buffers"]] == [b"raw"]
-    assert answers[0]["parent_header"]["session"] == said["header"]["session"]
+    answers = front.answers(said["header"]["msg_id"])
+    # A front end takes nothing more for a message after the kernel was idle.
+    assert [message["msg_type"] for message in answers] == ["status", "comm_msg", "stream", "status"]
+    assert answers[1]["content"]["data"] == {"heard": {"value": 7}}
+    assert [bytes(buffer) for buffer in answers[1]["buffers"]] == [b"raw"]
+    assert answers[1]["parent_header"]["session"] == said["header"]["session"]
     front.run("over.set(); [t.join(10) for t in threading.enumerate() if t.name.startswith('farcell comms')]")
     front.client.comm_info()
     assert front.client.get_shell_msg(timeout=30)["content"]["comms"] == {}
