@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from farcell import follow
+from farcell.backlog import Backlog
 from farcell.failures import FarInterrupt, is_shown
 from farcell.inputs import Inputs, Question
 from farcell.presses import Presses
@@ -116,6 +117,7 @@ class Watch:
         self._down_why = ""
         self._trouble = ""
         self._seen = Seen(follower.run)
+        self._backlog = Backlog(clock)
         self._last = 0
         self._inputs = Inputs(self._ask, lambda reply: client.tell(follower.run, reply), self._say_it_waits)
 
@@ -142,6 +144,9 @@ class Watch:
             raise
         finally:
             self._inputs.stop()
+        left_out = self._backlog.note(seen.run)
+        if left_out is not None:
+            self._screen.show(left_out)
         self._finish_line()
         return seen
 
@@ -154,11 +159,14 @@ class Watch:
             self._comms.caught_up()
 
     def _next(self, presses: Presses) -> follow.Event | None:
+        since = self._clock()
         try:
             return self._follower.next(_ASKING_POLL_S if self._inputs.waiting else _POLL_S)
         except KeyboardInterrupt:  # not in the main thread, where `Presses` could not take it
             presses.count += 1
             return None
+        finally:
+            self._backlog.waited(self._clock() - since)
 
     def _take(self, event: follow.Event | None) -> None:
         match event:
@@ -171,6 +179,8 @@ class Watch:
                 self._down_since, self._down_why = self._clock(), why
             case follow.LinkUp():
                 self._down_since = None
+                if self._trouble:
+                    self._say_stop()
 
     def _see(self, view: RunView) -> None:
         if self._seen.view is None or view.state != self._seen.view.state:
@@ -235,6 +245,8 @@ class Watch:
         self._show(Message("stream", {"name": "stderr", "text": text}))
 
     def _show(self, message: Message) -> None:
+        if message.msg_type != "error" and self._backlog.leaves_out(message):
+            return
         if self._seen.end is not None and self._seen.presses == 0:
             self._finish_line()  # all of it came at once: the line need not be drawn twice
         else:
@@ -259,12 +271,16 @@ class Watch:
             self._follower.close()
             self._line.finish(Line(f"left behind: run {self._seen.run} · %gpu attach shows it again", "bad"))
             raise FarInterrupt(f"run {self._seen.run} was left to itself; %gpu attach {self._seen.run} shows it again")
-        stop = self._client.interrupt if count == 1 else self._client.cancel
+        self._backlog.pressed()
+        self._say_stop()
+
+    def _say_stop(self) -> None:
+        stop = self._client.interrupt if self._seen.presses == 1 else self._client.cancel
         try:
             stop(self._seen.run)
             self._trouble = ""
         except FarcellError as err:
-            self._trouble = f" — could not be said: {err.message}"
+            self._trouble = f" — could not be said yet: {err.message}"
         self._line.reveal(self._now_says())
 
     def _finish_line(self) -> None:
