@@ -1,6 +1,9 @@
 """One cell's whole journey: needs, values out, the run, output, values home, the error raised."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from farcell import follow
 from farcell.analysis.names import names_in
@@ -10,7 +13,7 @@ from farcell.exchange.homeward import Departure, Homecoming
 from farcell.exchange.result import NOTHING, is_result, result_of
 from farcell.exchange.sessions import FarSession, ledger_of
 from farcell.exchange.standing import check_handles, still_there
-from farcell.failures import raise_outcome
+from farcell.failures import raise_if_never_queued, raise_outcome
 from farcell.notebook import Notebook
 from farcell.options import CellOptions
 from farcell.packing.request import CellText, cell_of, request_of
@@ -18,9 +21,10 @@ from farcell.packing.values import Parcel, pack
 from farcell.presses import Presses
 from farcell.status import STARTING_EXECUTOR, Line
 from farcell.watch import Following, OutputScreen, Seen, Watch
-from farcell_protocol.errors import ErrorInfo, FarcellError
+from farcell_protocol.errors import ErrorInfo, FarcellError, SessionEnded
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId
+from farcell_protocol.messages.api import RunRequest, RunView
 
 if TYPE_CHECKING:
     from farcell.client import Client
@@ -42,28 +46,67 @@ def run_cell(notebook: Notebook, screen: OutputScreen, options: CellOptions, tex
     session = None if options.once else notebook.sessions.expected(key)
     parcel = _pack(notebook, needs, session)  # before anything is started: what cannot travel is said at once
     client = connected(notebook, screen)
-    if parcel.relies_on_session and not still_there(client, session):
-        session, parcel = None, _pack(notebook, needs, None)
     check_handles(client, parcel.handles, session)
-    left = _departure(notebook, needs, parcel, text.count)
-    cell = cell_of(text, parcel, ledger_of(session), options, notebook.number_of)
-    request = request_of(notebook.name, options, cell, text.title, text.cell_id)
-    notebook.left[request.run] = left  # until it has been seen to its end
-    if options.detach:
-        _leave(client.submit(request), screen)
-        return request.run
+    trip = _Trip(notebook, screen, client, options, text, needs)
     with Presses() as presses:  # from before the request leaves: a press that raised here would leave the run behind
-        seen = Watch(
-            client.submit(request),
-            client,
-            screen,
+        try:
+            run, seen = trip.make(parcel, session)
+        except SessionEnded:  # what it held already must travel after all
+            still_there(client, session)  # learns why it has ended
+            parcel = _pack(notebook, needs, None)
+            check_handles(client, parcel.handles, None)
+            run, seen = trip.make(parcel, None)
+    if seen is not None:
+        seen.presses = max(seen.presses, presses.count)
+        settle(notebook, screen, seen, waited=True)
+        raise_outcome(seen)
+    return run
+
+
+@dataclass(frozen=True)
+class _Trip:
+    """One cell on its way; it may have to be made twice, with more values the second time."""
+
+    notebook: Notebook
+    screen: OutputScreen
+    client: "Client"
+    options: CellOptions
+    text: CellText
+    needs: CellNeeds
+
+    def make(self, parcel: Parcel, session: FarSession | None) -> tuple[RunId, Seen | None]:
+        """Send the cell and see it to its end; with `--detach`, until the executor has it.
+
+        Raises:
+            SessionEnded: refused, because the session that has what the parcel leaves out is gone. Nothing ran.
+        """
+        notebook, options = self.notebook, self.options
+        cell = cell_of(self.text, parcel, ledger_of(session), options, notebook.number_of)
+        request = request_of(notebook.name, options, cell, self.text.title, self.text.cell_id)
+        if session is not None and parcel.relies_on_session:
+            request = msgspec.structs.replace(request, expects=session.id)
+        notebook.left[request.run] = _departure(notebook, self.needs, parcel, self.text.count)  # until it is seen
+        try:
+            if options.detach:
+                raise_if_never_queued(_leave(self.client.submit(request), self.screen))
+                return request.run, None
+            seen = self._watch(request)
+            raise_if_never_queued(seen.view)
+        except SessionEnded:
+            del notebook.left[request.run]
+            raise
+        return request.run, seen
+
+    def _watch(self, request: RunRequest) -> Seen:
+        notebook, options = self.notebook, self.options
+        key = str(options.gpu), options.session
+        return Watch(
+            self.client.submit(request),
+            self.client,
+            self.screen,
             lambda view: notebook.sessions.saw(view, key, once=options.once),
-            comms=notebook.comms_of_run(client),
+            comms=notebook.comms_of_run(self.client),
         ).to_the_end()
-    seen.presses = max(seen.presses, presses.count)
-    settle(notebook, screen, seen, waited=True)
-    raise_outcome(seen)
-    return request.run
 
 
 def connected(notebook: Notebook, screen: OutputScreen) -> "Client":
@@ -105,12 +148,18 @@ def settle(notebook: Notebook, screen: OutputScreen, seen: Seen, *, waited: bool
         session.end(ErrorInfo("session-ended", "--once released it at the end of its cell"))
 
 
-def _leave(follower: Following, screen: OutputScreen) -> None:
+def _leave(follower: Following, screen: OutputScreen) -> RunView:
     """Go away from a run once the executor has it, or has refused it."""
-    while not isinstance(follower.next(None), follow.Changed):
+    while not (isinstance(said := follower.next(None), follow.Changed) and _is_settled(said.view)):
         continue  # the link is down: the request is on its way until it has been heard
     follower.close()
     screen.draw_line(Line(f"left running: run {follower.run} · %gpu attach {follower.run} shows it", "quiet"))
+    return said.view
+
+
+def _is_settled(view: RunView) -> bool:
+    """Whether it is in a queue or beyond, or has ended: with a reason and not ended, it is just being refused."""
+    return view.state == "ended" or view.reason is None
 
 
 def _pack(notebook: Notebook, needs: CellNeeds, session: FarSession | None) -> Parcel:

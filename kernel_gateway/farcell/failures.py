@@ -7,8 +7,9 @@ far one, beginning at their line, and none of our frames.
 import bdb
 from typing import TYPE_CHECKING, Any
 
-from farcell_protocol.errors import Cancelled, FarcellError, RunFailure, error_from
+from farcell_protocol.errors import Cancelled, FarcellError, RunFailure, SessionEnded, error_from
 from farcell_protocol.frames import SHOWN, Message
+from farcell_protocol.messages.api import RunView
 
 if TYPE_CHECKING:
     from farcell.watch import Seen
@@ -103,6 +104,13 @@ def readable(error: FarcellError) -> FarcellError:
     # On the instance, so that the class stays the protocol's, which knows nothing of IPython.
     error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
     return error
+
+
+def raise_if_never_queued(view: RunView | None) -> None:
+    """Raise what kept a run out of its session's queue: the session it relies on is gone, and nothing has run."""
+    if view is None or view.outcome != "refused" or view.reason is None or view.reason.code != SessionEnded.code:
+        return
+    raise error_from(view.reason)
 
 
 def raise_outcome(seen: "Seen") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from farcell.follow import Batch, Changed, Event
-from farcell_protocol.errors import ErrorInfo, FarcellError, NotFound
+from farcell_protocol.errors import ErrorInfo, FarcellError, NotFound, SessionEnded
 from farcell_protocol.frames import End, Frame, Message, ValueBack
 from farcell_protocol.ids import DeviceId, NodeId, RunId, SessionId, WorkerId
 from farcell_protocol.messages.api import (
@@ -112,6 +112,8 @@ class ScriptedClient:
 
     def submit(self, request: RunRequest) -> ScriptedFollower:
         self.requests.append(request)
+        if request.expects in self.ended_sessions:
+            return ScriptedFollower(request.run, [SessionEnded(f"session {request.expects} has ended")])
         script = self.scripts.popleft() if len(self.scripts) > 1 else self.scripts[0]
         return ScriptedFollower(request.run, script(request))
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from farcell.exchange.homeward import joined
 from farcell.exchange.standing import ended_error, home_of, still_there
 from farcell.failures import raise_outcome
@@ -10,7 +12,7 @@ from farcell.handles import Handle
 from farcell.options import CellOptions
 from farcell.packing.request import fetch_of, request_of
 from farcell.watch import Watch
-from farcell_protocol.errors import ValueNotPicklable
+from farcell_protocol.errors import SessionEnded, ValueNotPicklable
 from farcell_protocol.gpus import parse_gpus
 from farcell_protocol.values import unpack_value
 
@@ -28,16 +30,21 @@ def fetcher(notebook: "Notebook") -> Callable[[Handle], Any]:
             raise ended_error(handle.name, handle)
         gpu, session = home.key
         options = CellOptions(parse_gpus(gpu), session)
-        request = request_of(
-            home.notebook or notebook.name, options, fetch_of(handle.name), f"{handle.name}.to_local()"
-        )
-        screen = notebook.new_screen()
-        follower = client.submit(request)
-        sessions = notebook.sessions
-        seen = Watch(
-            follower, client, screen, lambda view: sessions.saw_elsewhere(view, home.key, home.notebook)
-        ).to_the_end()
-        raise_outcome(seen)
+        fetching = fetch_of(handle.name)
+        request = request_of(home.notebook or notebook.name, options, fetching, f"{handle.name}.to_local()")
+        request = msgspec.structs.replace(request, expects=home.id)
+        screen, sessions = notebook.new_screen(), notebook.sessions
+        try:
+            seen = Watch(
+                client.submit(request),
+                client,
+                screen,
+                lambda view: sessions.saw_elsewhere(view, home.key, home.notebook),
+            ).to_the_end()
+            raise_outcome(seen)
+        except SessionEnded:  # since it was asked for, or while this waited in its queue
+            still_there(client, home)
+            raise ended_error(handle.name, handle) from None
         for arrival in joined(seen.values):
             if arrival.name == handle.name and arrival.status == "value":
                 return unpack_value(arrival.data)
