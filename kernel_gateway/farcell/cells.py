@@ -10,7 +10,7 @@ from farcell.analysis.names import names_in
 from farcell.analysis.needs import CellNeeds, needs_of
 from farcell.exchange.fetching import fetcher
 from farcell.exchange.homeward import Departure, Homecoming
-from farcell.exchange.result import NOTHING, is_result, result_of
+from farcell.exchange.result import NOTHING, is_result, lacked, result_of
 from farcell.exchange.sessions import FarSession, ledger_of
 from farcell.exchange.standing import check_handles, still_there
 from farcell.failures import raise_if_never_queued, raise_outcome
@@ -142,6 +142,7 @@ def settle(notebook: Notebook, screen: OutputScreen, seen: Seen, *, waited: bool
     result = result_of(filter(is_result, seen.values), session, number, fetcher(notebook))
     if result is not NOTHING:
         notebook.keep_result(result)
+        session.results.note(result, number if waited else None)
     if view.outcome == "lost" and view.worker is not None:
         session.end(view.reason)
     elif session.once:
@@ -163,7 +164,8 @@ def _is_settled(view: RunView) -> bool:
 
 
 def _pack(notebook: Notebook, needs: CellNeeds, session: FarSession | None) -> Parcel:
-    return pack(needs, notebook.namespace, ledger_of(session))
+    results = lacked(needs.names.reads - needs.names.writes, notebook.namespace, session)
+    return pack(needs, notebook.namespace, ledger_of(session), results)
 
 
 def _departure(notebook: Notebook, needs: CellNeeds, parcel: Parcel, count: int) -> Departure:
@@ -171,7 +173,7 @@ def _departure(notebook: Notebook, needs: CellNeeds, parcel: Parcel, count: int)
     return Departure(
         bound={name: notebook.namespace[name] for name in concerned if name in notebook.namespace},
         here=parcel.here,
-        sent=frozenset(value.name for value in parcel.values),
+        sent=frozenset(value.name for value in parcel.values if value.name in parcel.here),
         deletes=needs.names.deletes,
         imports=needs.names.imports,
         cell=count,

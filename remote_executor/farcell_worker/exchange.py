@@ -63,7 +63,9 @@ class Exchange:
         self._bind(cell.values)
         wanted = set(cell.returns)
         for value in cell.values:
-            if value.name in wanted:
+            if value.name == _RESULT:
+                self._agree_on_result()
+            elif value.name in wanted:
                 self._remember(value.name, value.digest, len(value.data))
         if _RESULT in wanted:
             self._results().pop(cell.execution_count, None)  # of an earlier kernel, which counted to this as well
@@ -108,6 +110,13 @@ class Exchange:
                 yield from _module(name, now)
             else:
                 yield from self._back(name, now, before.held.get(name, ""), cell.inline_limit_bytes)
+
+    def _agree_on_result(self) -> None:
+        """IPython sets `_` no more once it differs from what it set last, as if the user had taken the name."""
+        shell = self._names.get("get_ipython", lambda: None)()
+        if shell is not None:
+            shell.displayhook._ = self._names[_RESULT]
+            shell.push({_RESULT: self._names[_RESULT]}, interactive=False)
 
     def _results(self) -> dict[int, Any]:
         """IPython's `Out`."""

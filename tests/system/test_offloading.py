@@ -65,6 +65,14 @@ def test_far_cells_see_results_of_far_cells(using: Notebook):
     assert using.ok("len(_) + len(__)").result == "5"
 
 
+def test_far_cells_see_results_of_local_cells_and_go_on_counting(using: Notebook):
+    using.ok("'far'")
+    number = numbered(using.ok("%%local\n'near'"))[-1][1]
+    assert using.ok(f"_, _{number}").result == "('near', 'near')"
+    assert using.ok("len(_)").result == "2"
+    assert using.ok("_ * 2").result == "4"
+
+
 def test_a_result_that_cannot_come_home_is_a_handle(using: Notebook):
     using.ok("import threading\nthreading.Lock()")
     shown = using.ok("%%local\n_")

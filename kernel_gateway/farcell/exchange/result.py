@@ -2,8 +2,9 @@
 
 import io
 import pickle
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from farcell.exchange.homeward import Arrival, joined
@@ -15,6 +16,7 @@ from farcell_protocol.frames import ValueBack, ValueInfo
 NOTHING = object()
 """The cell displayed no result."""
 
+_NUMBERED = re.compile(r"_\d+")
 _QUICK = {"numpy", "pandas"}
 _NEVER = {"matplotlib"}  # a figure that is loaded is a figure of pyplot again, and would be shown here too
 
@@ -22,6 +24,25 @@ _NEVER = {"matplotlib"}  # a figure that is loaded is a figure of pyplot again, 
 def is_result(piece: ValueBack) -> bool:
     """Whether it belongs to the result, and not to a name of the user's."""
     return piece.name == RESULT
+
+
+def lacked(reads: Iterable[str], namespace: Mapping[str, Any], session: FarSession | None) -> list[str]:
+    """Which of `_` and `_7`, among the names that a cell reads, a session does not have as they are here: results of
+    cells that ran here or elsewhere. Whoever shares a named session has a `_` of their own."""
+    found = []
+    for name in sorted(reads):
+        if name == RESULT and not _is_unset(namespace.get(name, "")):
+            ours = session is not None and not session.key[1] and session.results.last is namespace[name]
+        elif _NUMBERED.fullmatch(name) and name in namespace:
+            ours = session is not None and int(name[1:]) in session.results.numbers
+        else:
+            continue
+        found += [] if ours else [name]
+    return found
+
+
+def _is_unset(value: object) -> bool:
+    return isinstance(value, str) and not value  # what IPython binds `_` to before there is a result
 
 
 def result_of(pieces: Iterable[ValueBack], session: FarSession, number: int, fetch: Callable[[Handle], Any]) -> object:

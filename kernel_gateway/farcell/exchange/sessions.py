@@ -15,6 +15,19 @@ Key = tuple[str, str]
 
 
 @dataclass
+class Results:
+    """The results that a session displayed: the last one as it is here, and the numbers of the cells of this kernel."""
+
+    last: object = None
+    numbers: set[int] = field(default_factory=set)
+
+    def note(self, result: object, number: int | None) -> None:
+        """`result` is now `_` on both sides, and `_7` if the cell has a number here."""
+        self.last = result
+        self.numbers |= {number} if number is not None else set()
+
+
+@dataclass
 class FarSession:
     """One session as this notebook sees it. `expires` (epoch seconds) is when it is released unless used.
 
@@ -30,6 +43,7 @@ class FarSession:
     ended: float | None = None
     reason: ErrorInfo | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    results: Results = field(default_factory=Results)
 
     @property
     def alive(self) -> bool:

@@ -1,7 +1,7 @@
 """The values a cell reads, packed: what differs from the last exchange travels, the rest is there already."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -45,8 +45,9 @@ class Parcel:
         return bool(self.stand or self.handles)
 
 
-def pack(needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger) -> Parcel:
-    """Pack what the cell reads and what the functions among it read in turn.
+def pack(needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger, results: Iterable[str] = ()) -> Parcel:
+    """Pack what the cell reads and what the functions among it read in turn; `results` are names of IPython's for
+    results (`_`) that it reads besides, and that are not there.
 
     Raises:
         ValueNotPicklable: named by the path to the part.
@@ -64,8 +65,22 @@ def pack(needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger) -> Parc
             found = {n for n in touched.reads | touched.writes if travels(n, namespace)}
             queue += sorted(found.difference(queue))
             parcel.returns |= touched.writes | {n for n in found if may_change(namespace[n])}
+    for name in results:
+        _pack_result(parcel, name, namespace)
     _check_size(parcel)
     return parcel
+
+
+def _pack_result(parcel: Parcel, name: str, namespace: Mapping[str, Any]) -> None:
+    """Unlike a variable it is never taken to be there from last time: both sides bind it to other things at will."""
+    value = namespace[name]
+    if isinstance(value, Handle):
+        parcel.handles[name] = value
+        return
+    packed = _packed(name, value, namespace, max(0, INLINE_LIMIT_BYTES - sum(parcel.sizes.values())))
+    parcel.sizes[name] = packed.size_bytes
+    if packed.data is not None:
+        parcel.values.append(Value(name, packed.data, packed.digest))
 
 
 def _pack_one(

@@ -214,7 +214,7 @@ def test_a_name_that_exists_nowhere_fails_there_as_it_would_here(far_side: Any, 
 
 def test_the_shells_own_names_stay(far_side: Any, cell: Any) -> None:
     cell("1")
-    cell("%%gpu\ntry: _, In, Out\nexcept NameError: pass")
+    cell("%%gpu\ntry: In, Out, _i, __, _oh\nexcept NameError: pass")
     assert far_side.cell().values == []
 
 
@@ -270,3 +270,33 @@ def test_looking_at_a_run_again_says_nothing_of_what_it_bound_the_first_time(
     assert "y was bound anew" not in said
     assert "big was bound anew" not in said
     assert names["z"] == [2, "mine"]
+
+
+def test_a_result_of_a_cell_that_ran_here_travels_when_a_far_cell_reads_it(
+    far_side: Any, cell: Any, names: Any
+) -> None:
+    cell("41")
+    cell("%%gpu\ny = _ + 1; z = _1")
+    assert (names["y"], names["z"]) == (42, 41)
+    cell("%%gpu\nfor _ in 'abc': pass\nlast = _")
+    assert (names["last"], [value.name for value in far_side.cell().values]) == ("c", [])
+    cell("import threading; threading.Lock()")
+    assert cell("%%gpu\n_").error_in_exec.fields["path"] == "_"
+
+
+def test_a_result_of_the_session_itself_does_not_travel_back(far: Any, cell: Any) -> None:
+    import pickle
+
+    from far_client import plays, value
+
+    result = value("_", pickle.dumps([1], 5))
+    client = far(plays(*result), plays(), plays(), plays(*result, session="s-000000000002"))
+    cell("%%gpu\n[1]")
+    cell("%%gpu\n_, _1")
+    assert client.cell().values == []
+    cell("'of this side'")
+    cell("%%gpu\n_, _1")
+    assert [value.name for value in client.cell().values] == ["_"]
+    cell("%%gpu --session shared\n[1]")
+    cell("%%gpu --session shared\n_")
+    assert [value.name for value in client.cell().values] == ["_"]
