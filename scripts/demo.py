@@ -59,6 +59,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="farcell-demo-", ignore_cleanup_errors=True) as data:
         os.environ["FARCELL_DATA"] = data
         os.environ["FARCELL_NOTEBOOK"] = NOTEBOOK.name
+        # IPython and matplotlib leave folders there for a user without a home that can be written.
+        os.environ["TMPDIR"] = tempfile.tempdir = data
         # The demonstration shows its own executor, whatever the user's shell points at.
         for name in ("FARCELL_URL", "FARCELL_TOKEN"):
             os.environ.pop(name, None)
