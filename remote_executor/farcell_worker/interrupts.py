@@ -9,6 +9,7 @@ import asyncio
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
@@ -57,6 +58,8 @@ class Interrupts:
         long enough for that to happen often.
         """
         signal.signal(NUDGE, _nothing)
+        # The kernel may be interrupted between making a cell's coroutine and awaiting it.
+        warnings.filterwarnings("ignore", r"coroutine '\S*run_cell_async' was never awaited", RuntimeWarning)
         report = sys.unraisablehook
 
         def again(swallowed: "sys.UnraisableHookArgs") -> None:
