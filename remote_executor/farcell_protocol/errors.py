@@ -8,6 +8,7 @@
     |   +-- ValueNotPicklable     value-not-picklable    named by its path, before anything is sent
     |   +-- ValuesTooLarge        values-too-large       more bytes than travel inline
     |   +-- PythonMismatch        python-mismatch        values cannot cross Python minor versions
+    |   +-- ValuesNeedPython      values-need-python     names must travel, and the kernel is of another language
     +-- NotFound                  not-found              no such run, session, node, device or token
     |   +-- Pruned                pruned                 the run ended long ago, and nothing of it is kept
     +-- Unauthorized              unauthorized           no token, or a wrong or revoked one
@@ -114,6 +115,13 @@ class PythonMismatch(BadRequest):
     """Pickled values cannot cross Python minor versions; both are named."""
 
     code = "python-mismatch"
+
+
+class ValuesNeedPython(BadRequest):
+    """Names must travel, and the kernel has none that could: it is of another language, or lacks our package;
+    `names` are those asked for."""
+
+    code = "values-need-python"
 
 
 class NotFound(FarcellError):

@@ -10,10 +10,18 @@ import termios
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from farcell_worker.outbox import Outbox, StreamName
+from farcell_worker.outbox import StreamName
 
 _READ_BYTES = 64 * 2**10
+
+
+class TakesText(Protocol):
+    """What captured text is given to, on any thread: an `Outbox`, for one."""
+
+    def write(self, stream: StreamName, text: str) -> object:
+        """Take it."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,12 @@ class _Caught:
 
 
 class Capture:
-    """Pipes under descriptors 1 and 2, and a daemon thread that reads them into the outbox.
+    """Pipes under descriptors 1 and 2, and a daemon thread that reads them into `outbox`.
 
     `drain` brings in, on the caller's thread, all that was written before the call.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: TakesText) -> None:
         self._outbox = outbox
         self._lock = threading.RLock()
         self._caught = [self._catch("stdout", 1), self._catch("stderr", 2)]
@@ -60,7 +68,7 @@ class Capture:
         read_end, write_end = os.pipe()
         os.dup2(write_end, fd, inheritable=True)
         os.set_blocking(read_end, False)
-        return _Caught(stream, read_end, write_end, codecs.getincrementaldecoder("utf-8")("backslashreplace"))
+        return _Caught(stream, read_end, write_end, codecs.getincrementaldecoder("utf-8")("replace"))
 
     def _read_on(self) -> None:
         poll = select.poll()

@@ -32,16 +32,11 @@ class Comms:
         self._main = main
 
     def put(self, message: CommMessage) -> None:
-        """Add a message to the line; any thread. Returns at once."""
+        """Add a message to the line; any thread. Returns at once. The loop comes to it before it comes to a cell that
+        is put on the loop after it, which may so rely on it."""
         with self._lock:
             self._waiting.append(message)
         self._call_next()
-
-    def catch_up(self) -> None:
-        """Handle, in the main thread before a cell, what came before the cell: it may rely on that."""
-        for _ in range(len(self._waiting)):
-            if not self._handle_next():
-                return
 
     @contextmanager
     def beside(self) -> Iterator[None]:
@@ -74,10 +69,10 @@ class Comms:
         else:
             self._handle_next()
 
-    def _handle_next(self) -> bool:
+    def _handle_next(self) -> None:
         with self._lock:
             if self._handling or not self._waiting:
-                return False
+                return
             self._handling = True
             message = self._waiting.popleft()
         try:
@@ -85,7 +80,6 @@ class Comms:
         finally:
             self._handling = False
             self._call_next()
-        return True
 
 
 def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:

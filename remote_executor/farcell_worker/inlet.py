@@ -96,19 +96,31 @@ class Inlet:
             data = b""
         if not data:
             os._exit(0)
-        heard: dict[RunId, list[TellId]] = {}
-        for body in self._reader.receive_bytes(data):
-            message = framing.unpack(body, self._decoder, who="the keeper")
+        received = [self._known(body) for body in self._reader.receive_bytes(data)]
+        # Before anything can be said in answer.
+        self._say_heard([message for message in received if isinstance(message, Tell)])
+        for message in received:
             if isinstance(message, Tell):
-                if self._outbox.is_open(message.run):
-                    heard.setdefault(message.run, []).append(message.tell)
-                    self._obey(message)
-            elif message.aside:
-                self._outbox.open_comms(message.run)
-            else:
+                self._obey(message)
+            elif message is not None:
                 self._work(message)
-        for run, tells in heard.items():
-            self._outbox.post_in(run, Heard(tells))
+
+    def _known(self, body: bytes) -> Work | Tell | None:
+        """A message that is left to be obeyed."""
+        message: Work | Tell = framing.unpack(body, self._decoder, who="the keeper")
+        if isinstance(message, Tell):
+            return message if self._outbox.is_open(message.run) else None
+        if message.aside:
+            self._outbox.open_comms(message.run)
+            return None
+        return message
+
+    def _say_heard(self, tells: list[Tell]) -> None:
+        by_run: dict[RunId, list[TellId]] = {}
+        for tell in tells:
+            by_run.setdefault(tell.run, []).append(tell.tell)
+        for run, ids in by_run.items():
+            self._outbox.post_in(run, Heard(ids))
 
     def _obey(self, tell: Tell) -> None:
         if tell.tell in self._obeyed:

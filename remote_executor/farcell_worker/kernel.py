@@ -1,13 +1,16 @@
 """ipykernel's own kernel and shell, with what ties them to ZMQ taken out and nothing else changed."""
 
 import asyncio
+import linecache
 import logging
 import os
+import pdb
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -16,20 +19,38 @@ from ipykernel.compiler import XCachingCompiler
 from ipykernel.eventloops import enable_gui as enable_gui_of_kernel
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.zmqshell import ZMQInteractiveShell as _ShellOverZMQ
+from IPython.core import debugger
 from IPython.core.error import UsageError
 from traitlets.config import Config
 
+from farcell_protocol.messages.cells import Cell
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.session import FarSession
+
+_answered: ContextVar[dict[str, Any] | None] = ContextVar("farcell_answered", default=None)
+"""The comm's message that is being handled here, which is then the parent of what is said; null in cells."""
 
 _OUR_FOLDER = os.path.dirname(__file__) + os.sep
 
 
 class CellCompiler(XCachingCompiler):
-    """Names a cell's code as ipykernel does, by a hash that is not computed character by character in Python."""
+    """Names a cell's code as the client has named it, so that a traceback says the same on either side; else as
+    ipykernel does, by a hash that is not computed character by character in Python."""
+
+    _given: tuple[str, str] = ("", "")
+
+    def learn(self, cell: Cell) -> None:
+        """The name of the cell that is about to run, and the code that functions among its values come from."""
+        self._given = cell.source, cell.cell_name
+        for source in cell.sources:
+            self._filename_map[source.file] = source.number
+            lines = source.text.splitlines(keepends=True)
+            linecache.cache[source.file] = len(source.text), None, lines, source.file
 
     def get_code_name(self, raw_code: str, code: str, number: int) -> str:
         """The file name that tracebacks translate to "Cell In[n]"."""
+        if self._given[1] and self._given[0] == raw_code:
+            return self._given[1]
         digest = xxhash.xxh3_64_hexdigest(raw_code.encode("utf-8", "surrogatepass"))
         return os.path.join(tempfile.gettempdir(), f"ipykernel_{os.getpid()}", f"{number}_{digest}.py")
 
@@ -38,6 +59,15 @@ class ZMQInteractiveShell(_ShellOverZMQ):
     """The notebook shell. Keeps its name: rich and others recognise a notebook by it."""
 
     interrupts: Interrupts
+
+    def get_parent(self) -> Any:
+        """As the base class, but in a comm's handler its message, whatever cell runs beside it."""
+        return _answered.get() or super().get_parent()  # type: ignore[no-untyped-call]
+
+    def set_parent(self, parent: Any) -> None:
+        """As the base class; in a comm's handler, nothing, since it would change the parent of the cell as well."""
+        if _answered.get() is None:
+            super().set_parent(parent)  # type: ignore[no-untyped-call]
 
     def enable_gui(self, gui: Any = None) -> None:
         """As the base class, but naming the kernel: there is no application to find it in, which would raise."""
@@ -67,10 +97,10 @@ class ZMQInteractiveShell(_ShellOverZMQ):
         """An interrupt shows as a KeyboardInterrupt at the user's line, also where it cancelled an await, or came while
         we were sending what the line said."""
         error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
-        cancelled = isinstance(error, asyncio.CancelledError) and self.interrupts.arrived
-        if error is not None and (cancelled or isinstance(error, KeyboardInterrupt)):
+        if self.interrupts.arrived and isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
             trace = _without_our_end(error.__traceback__)
-            exc_tuple = (KeyboardInterrupt, KeyboardInterrupt().with_traceback(trace), trace)
+            interrupt = KeyboardInterrupt(*(error.args if isinstance(error, KeyboardInterrupt) else ()))
+            exc_tuple = (KeyboardInterrupt, interrupt.with_traceback(trace), trace)
         super().showtraceback(exc_tuple, *args, **kwargs)
 
 
@@ -104,6 +134,32 @@ class FarKernel(IPythonKernel):
     _supports_kernel_subshells = False
     _execute_sleep = 0.0
     interrupts: Interrupts
+    ask: Callable[[str, bool], str]
+    """What `input()` calls, with the prompt and whether it is for a password."""
+
+    def get_parent(self, channel: str | None = None) -> Any:
+        """As the base class, but in a comm's handler its message."""
+        return _answered.get() or super().get_parent(channel)  # type: ignore[no-untyped-call]
+
+    def answer(self, message: dict[str, Any]) -> None:
+        """Have a comm's message handled in this thread and context, which become the message's own. Raises nothing."""
+        _answered.set(message)
+        try:
+            getattr(self.comm_manager, message["header"]["msg_type"])(None, [], message)
+        except BaseException:
+            shell: Any = self.shell
+            shell.showtraceback()
+
+    def _input_request(self, prompt: str, ident: Any, parent: Any, password: bool = False) -> str:
+        try:
+            return self.ask(prompt, password)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("Interrupted by user") from None
+
+    def learn(self, cell: Cell) -> None:
+        """What tracebacks need to know of a cell before its values are loaded and it runs."""
+        shell: Any = self.shell
+        shell.compile.learn(cell)
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:
         """Nothing is queued here: whoever sends the cells decides what an error means for the next."""
@@ -128,7 +184,14 @@ def build_kernel(session: FarSession, interrupts: Interrupts) -> FarKernel:
             del sys.modules["debugpy"]
 
 
+def _use_debugger_of_ipython() -> None:
+    """`pdb` in a notebook is IPython's, which can be interrupted; ipykernel's application does the same."""
+    pdb.Pdb = debugger.Pdb = debugger.InterruptiblePdb  # type: ignore[misc, assignment]
+    pdb.set_trace = debugger.set_trace
+
+
 def _build(session: FarSession, interrupts: Interrupts) -> FarKernel:
+    _use_debugger_of_ipython()
     config = Config({"HistoryManager": {"enabled": False}})
     log = logging.getLogger("farcell_worker.kernel")
     # A logger must be given: without one, comm messages vanish silently.

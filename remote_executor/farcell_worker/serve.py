@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,16 +15,16 @@ import msgspec
 from farcell_protocol import framing
 from farcell_protocol.errors import BadRequest, ErrorInfo, FarcellError, RunFailure
 from farcell_protocol.frames import End, Message, ValueBack
-from farcell_protocol.messages.cells import Cell, decode_cell
-from farcell_protocol.messages.work import Hello, ToWorker, Work
+from farcell_protocol.ids import RunId
+from farcell_protocol.messages.cells import Cell, CommMessage, Told, decode_cell
+from farcell_protocol.messages.work import Failed, Hello, Work
 from farcell_worker import isolation
-from farcell_worker.exchange import Before, Exchange
+from farcell_worker.exchange import Before
+from farcell_worker.inlet import Inlet
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.launch import Order
 from farcell_worker.outbox import Outbox
 from farcell_worker.transport import KernelTransport
-
-_RECEIVE_BYTES = 1 * 2**20
 
 
 class Worker:
@@ -32,27 +33,31 @@ class Worker:
     The loop keeps running between the runs, so tasks that a cell started go on.
     """
 
-    def __init__(self, order: Order, outbox: Outbox, interrupts: Interrupts, transport: KernelTransport) -> None:
+    def __init__(
+        self, order: Order, outbox: Outbox, inlet: Inlet, interrupts: Interrupts, transport: KernelTransport
+    ) -> None:
         self._order = order
         self._outbox = outbox
+        self._inlet = inlet
         self._interrupts = interrupts
         self._transport = transport
-        names = transport.namespace
-        self._exchange = None if names is None else Exchange(names)
         self._socket = socket.socket(fileno=order.worker_fd)
-        self._reader = framing.RecordReader()
-        self._decoder = msgspec.msgpack.Decoder(ToWorker)
+        self._loop: asyncio.AbstractEventLoop
         self._waiting: asyncio.Queue[Work] = asyncio.Queue()
 
     def serve(self, notes: list[str]) -> NoReturn:
         """Say hello and work until the keeper closes the socket. `notes` go with the first run's output."""
-        loop = asyncio.new_event_loop()
+        loop = self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         self._interrupts.watch_for_lost_ones()
         self._outbox.connect(self._socket)
         for note in notes:
             self._outbox.write("stderr", note)
-        loop.run_until_complete(self._start(loop))
+        try:
+            loop.run_until_complete(self._start(loop))
+        except FarcellError as err:
+            self._socket.sendall(framing.encode(Failed(self._order.fork.worker, err.info())))
+            os._exit(1)
         self._socket.sendall(framing.encode(self._hello()))
         work = loop.create_task(self._work())
         while not work.done():
@@ -63,8 +68,9 @@ class Worker:
         os._exit(1)
 
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport.start(loop)
-        loop.add_reader(self._socket.fileno(), self._receive)
+        await self._transport.start(loop)
+        self._inlet.connect(self._socket, self._take_work, self._take_told)
+        loop.add_reader(self._socket.fileno(), self._inlet.receive)
 
     def _hello(self) -> Hello:
         return Hello(
@@ -77,17 +83,17 @@ class Worker:
             why_not=self._order.why_not,
         )
 
-    def _receive(self) -> None:
-        try:
-            data = self._socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            os._exit(0)
-        for body in self._reader.receive_bytes(data):
-            self._waiting.put_nowait(framing.unpack(body, self._decoder, who="the keeper"))
+    def _take_work(self, work: Work) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._waiting.put_nowait(work)
+        else:
+            self._loop.call_soon_threadsafe(self._waiting.put_nowait, work)
+
+    def _take_told(self, run: RunId, told: Told) -> None:
+        if isinstance(told, CommMessage):
+            self._transport.comm(told)
+        elif run == self._outbox.cell_run:
+            self._transport.reply(told.request, told.value)
 
     async def _work(self) -> None:
         while True:
@@ -112,32 +118,24 @@ class Worker:
             return _refused(BadRequest(f"the payload of {len(work.payload):,} bytes is not a cell: {err}"))
         try:
             if cell.fetch:
-                return self._fetch(cell)
-            before = self._admit(cell)
+                self._send_values(await self._transport.values.fetch(cell.fetch))
+                return End("ok")
+            before = await self._transport.values.admit(cell)
         except FarcellError as err:
             return _refused(err)
         except KeyboardInterrupt:
             self._interrupts.disarm()
             return self._interrupted("while the cell's values were being loaded", cell.execution_count)
-        reply = await self._transport.execute(cell.source, cell.execution_count, work.run)
-        self._send_results(cell, before, reply.ok)
+        reply = await self._transport.execute(cell, work.run)
+        await self._send_results(cell, before, reply.ok)
         return End("ok" if reply.ok else "error", execution_count=reply.execution_count)
 
-    def _admit(self, cell: Cell) -> Before:
-        if self._exchange is None:
-            return Before()
-        with self._interrupts.armed():
-            return self._exchange.admit(cell)
-
-    def _fetch(self, cell: Cell) -> End:
-        if self._exchange is None:
-            return _refused(BadRequest("this kernel's values cannot be fetched"))
-        self._send_values(self._exchange.fetch(cell.fetch))
-        return End("ok")
-
-    def _send_results(self, cell: Cell, before: Before, finished: bool) -> None:
-        if self._exchange is not None and cell.returns:
-            self._send_values(self._exchange.results(cell, before, finished=finished))
+    async def _send_results(self, cell: Cell, before: Before, finished: bool) -> None:
+        if cell.returns:
+            try:
+                self._send_values(await self._transport.values.results(cell, before, finished=finished))
+            except KeyboardInterrupt:
+                self._say_not_all_came()
 
     def _send_values(self, values: Iterator[ValueBack]) -> None:
         """Pickling may run code of the user's and take long, so it can be interrupted: what is left does not come."""
@@ -146,8 +144,11 @@ class Worker:
                 for value in values:
                     self._post_pieces(value, values)
         except KeyboardInterrupt:
-            self._interrupts.disarm()
-            self._outbox.write("stderr", "farcell: interrupted while the results were being sent; some did not come\n")
+            self._say_not_all_came()
+
+    def _say_not_all_came(self) -> None:
+        self._interrupts.disarm()
+        self._outbox.write("stderr", "farcell: interrupted while the results were being sent; some did not come\n")
 
     def _post_pieces(self, piece: ValueBack, following: Iterator[ValueBack]) -> None:
         """All pieces of one value, or none: half a value is of no use to anybody."""

@@ -2,7 +2,6 @@
 ipykernel gets them."""
 
 from collections.abc import Callable
-from contextvars import Context
 from typing import Any
 
 from jupyter_client.session import Session
@@ -65,8 +64,8 @@ class FarSession(Session):
         return message
 
     def _post(self, kind: str, message: dict[str, Any], buffers: list[Any]) -> None:
-        self.errors_sent += kind == "error"
-        self._drain_as_nobody()
+        self.errors_sent += kind == "error" and not self.outbox.is_answering
+        self.drain()
         raw = [bytes(memoryview(buffer).cast("B")) for buffer in buffers]
         # ipykernel leaves this to the packer of the socket it would go to.
         said = Message(kind, plain(message["content"]), plain(message["metadata"]), raw)
@@ -74,13 +73,6 @@ class FarSession(Session):
             _check_size(said)
             self.comms_opened()
         self.outbox.post(said)
-
-    def _drain_as_nobody(self) -> None:
-        """What others wrote before this is not said by the handler that this may be called in."""
-        if self.outbox.is_answering:
-            Context().run(self.drain)
-        else:
-            self.drain()
 
 
 def _check_size(said: Message) -> None:

@@ -40,7 +40,7 @@ def warm_up() -> Main:
     from farcell_worker.ready import prepare
 
     prepared = prepare()
-    prepared.fast_path.warm_up()
+    prepared.transport.warm_up()
     gc.collect()
     # Objects of the parent are not looked at again, so their pages stay shared.
     gc.freeze()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,8 +19,8 @@ import xxhash
 
 from farcell_protocol import framing
 from farcell_protocol.frames import End, Frame, Message, ValueBack, decode_frame
-from farcell_protocol.ids import RunId, WorkerId, new_run_id, new_worker_id
-from farcell_protocol.messages.cells import Cell, Value, encode_cell
+from farcell_protocol.ids import RunId, TellId, WorkerId, new_run_id, new_tell_id, new_worker_id
+from farcell_protocol.messages.cells import Cell, Told, Value, encode_cell, encode_told
 from farcell_protocol.messages.work import (
     Began,
     ExitStatus,
@@ -31,6 +32,7 @@ from farcell_protocol.messages.work import (
     FromZygote,
     Hello,
     Output,
+    Tell,
     Work,
     ZygoteReady,
 )
@@ -160,6 +162,9 @@ class FarWorker:
         self.hello: Hello | Failed | None = None
         self.pid = 0
         self.count = 0
+        self._begun: set[RunId] = set()
+        self._numbers: dict[RunId, int] = defaultdict(int)
+        self._ahead: dict[RunId, deque[Frame]] = defaultdict(deque)
 
     def greet(self) -> "FarWorker":
         self.hello = self.records.next()
@@ -174,19 +179,56 @@ class FarWorker:
         self.records.sock.sendall(framing.encode(Work(run, payload)))
         return run
 
+    def open_comms(self) -> RunId:
+        """The session's comms run, as an executor asks for it."""
+        run = new_run_id()
+        self.records.sock.sendall(framing.encode(Work(run, b"", aside=True)))
+        return run
+
+    def tell(self, run: RunId, told: Told, tell: TellId | None = None) -> TellId:
+        tell = tell or new_tell_id()
+        self.records.sock.sendall(framing.encode(Tell(run, tell, encode_told(told))))
+        return tell
+
     def frames(self, run: RunId, seconds: float = DEADLINE_S, *, began: bool = False) -> Iterator[Frame]:
-        number = 0
-        assert began or self.records.next(seconds) == Began(run)
+        """The frames of a cell's run to its end."""
+        if not began:
+            self.begins(run, seconds)
         while True:
-            output = self.records.next(seconds)
-            assert isinstance(output, Output), output
-            number += 1
-            assert (output.run, output.n) == (run, number)
-            frame = decode_frame(output.frame)
-            assert output.end == isinstance(frame, End)
+            frame = self.next(run, seconds)
             yield frame
-            if output.end:
+            if isinstance(frame, End):
                 return
+
+    def next(self, run: RunId, seconds: float = DEADLINE_S) -> Frame:
+        """The next frame of a run; those of other runs are kept until they are asked for."""
+        while not self._ahead[run]:
+            self._keep(self.records.next(seconds))
+        return self._ahead[run].popleft()
+
+    def up_to(self, run: RunId, wanted: Callable[[Frame], bool], seconds: float = DEADLINE_S) -> list[Frame]:
+        """The next frames of a run, up to the first that is wanted."""
+        found = [self.next(run, seconds)]
+        while not wanted(found[-1]):
+            found.append(self.next(run, seconds))
+        return found
+
+    def begins(self, run: RunId, seconds: float = DEADLINE_S) -> RunId:
+        """Wait until a run has begun."""
+        while run not in self._begun:
+            self._keep(self.records.next(seconds))
+        return run
+
+    def _keep(self, output: Any) -> None:
+        if isinstance(output, Began):
+            self._begun.add(output.run)
+            return
+        assert isinstance(output, Output), output
+        self._numbers[output.run] += 1
+        assert output.n == self._numbers[output.run]
+        frame = decode_frame(output.frame)
+        assert output.end == isinstance(frame, End)
+        self._ahead[output.run].append(frame)
 
     def collect(self, run: RunId, seconds: float = DEADLINE_S, *, began: bool = False) -> Ran:
         return Ran(list(self.frames(run, seconds, began=began)))
