@@ -151,6 +151,32 @@ def test_a_run_whose_worker_was_starting_is_lost_with_the_keeper(fleet: Fleet):
     assert (end.run, end.outcome, end.reason.code) == ("r1", "lost", "keeper-lost")
 
 
+def test_a_worker_whose_start_crossed_the_loss_of_its_keeper_is_stopped_when_it_shows_up():
+    fleet = Fleet()
+    fleet.join(*devices("n", "H100", 1))
+    fleet.submit("r1", "H100")
+    fleet.finish(fleet.handle(events.KeeperChanged("n", "another")))
+    asked = fleet.handle(events.WorkerChanged(report("w1", held=("H100-0",)), "n"))
+    assert kinds(asked) == ["StopWorker", "ForgetWorker"]
+    fleet.submit("r2", "H100")
+    assert fleet.session_of("r2").state is SessionState.WAITING
+    asked = fleet.exited("w1")
+    assert kinds(asked) == ["ForgetWorker", "StartWorker"]
+
+
+def test_a_worker_whose_start_crossed_the_loss_of_its_keeper_is_stopped_though_its_device_was_given_away():
+    fleet = Fleet()
+    fleet.join(*devices("n", "H100", 1))
+    fleet.submit("r1", "H100")
+    fleet.finish(fleet.handle(events.KeeperChanged("n", "another")))
+    assert kinds(fleet.submit("r2", "H100")) == ["StartWorker"]
+    assert kinds(fleet.handle(events.WorkerChanged(report("w1", held=("H100-0",)), "n"))) == [
+        "StopWorker",
+        "ForgetWorker",
+    ]
+    assert fleet.session_of("r2").state is SessionState.STARTING
+
+
 def test_the_same_keeper_again_is_no_news(fleet: Fleet):
     fleet.running("r1")
     assert fleet.handle(events.KeeperChanged("n", "keeper")) == []
