@@ -20,6 +20,7 @@ from farcell_executor.scheduling.ending import (
 )
 from farcell_executor.scheduling.ledger import Ledger
 from farcell_executor.scheduling.sessions import ask_start
+from farcell_executor.scheduling.stopping import say_what_was_not
 from farcell_protocol.errors import (
     Cancelled,
     ErrorInfo,
@@ -50,6 +51,7 @@ def node_connected(
     for stranger in there.values():
         _turn_away(ledger, node.id, stranger)
     _adopt_runs(ledger, node.id, logs)
+    say_what_was_not(ledger, node.id)
     _touch(ledger, node.id)
 
 

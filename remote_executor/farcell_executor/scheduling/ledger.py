@@ -49,6 +49,7 @@ class Ledger:
         self.nodes: dict[NodeId, Node] = {}
         self.claims: dict[Claim, WorkerId] = {}
         self.strays: set[tuple[NodeId, WorkerId]] = set()  # none of ours, being ended, still on its devices
+        self.unsaid: set[RunId] = set()  # to be interrupted when their node can be told
         self.places: dict[SessionId, int] = {}  # of the waiting sessions, from 1
         self.touched: dict[SessionId, None] = {}  # sessions whose queue may have to move
         self.line_moved = False  # somebody waiting may be placed now, or has another place
@@ -112,6 +113,7 @@ class Ledger:
             self._expect(run)
             return
         self.runs.pop(run.id, None)
+        self.unsaid.discard(run.id)
         self._ended[run.id] = None
         while len(self._ended) > REMEMBERED_RUNS:
             self._ended.popitem(last=False)

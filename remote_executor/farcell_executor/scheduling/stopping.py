@@ -10,7 +10,7 @@ from farcell_executor.scheduling.actions import Interrupt
 from farcell_executor.scheduling.ending import STRAGGLER_S, decide, outcome_of_stop, release, stop_worker
 from farcell_executor.scheduling.ledger import Ledger
 from farcell_protocol.errors import BadRequest, Cancelled, ErrorInfo, NotFound, TimedOut, Unavailable
-from farcell_protocol.ids import SessionId
+from farcell_protocol.ids import NodeId, SessionId
 
 TIMEOUT_GRACE_S = 2.0
 """How long a run over its time limit has after SIGINT, and again after SIGTERM."""
@@ -76,8 +76,22 @@ def interrupt(ledger: Ledger, run: Run) -> None:
 
 def _interrupt(ledger: Ledger, run: Run) -> None:
     worker = ledger.workers.get(run.worker) if run.worker else None
-    if worker is not None and worker.state is WorkerState.READY:
+    if worker is None or worker.state is not WorkerState.READY:
+        return
+    if ledger.is_connected(worker.node):
         ledger.ask(Interrupt(worker.node, worker.id, run.id))
+    else:
+        ledger.unsaid.add(run.id)
+
+
+def say_what_was_not(ledger: Ledger, node: NodeId) -> None:
+    """A node can be told again: interrupt there what somebody wanted interrupted meanwhile."""
+    for run in [ledger.runs[run] for run in ledger.unsaid]:
+        worker = ledger.workers.get(run.worker) if run.worker else None
+        if worker is not None and worker.node == node:
+            ledger.unsaid.discard(run.id)
+            if not run.ending:
+                _interrupt(ledger, run)
 
 
 def deadline_passed(ledger: Ledger, run: Run, now: float) -> None:

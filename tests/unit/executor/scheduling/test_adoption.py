@@ -96,6 +96,22 @@ def test_a_ready_worker_the_same_keeper_knows_nothing_of_is_gone_with_its_runs(f
     assert fleet.finish(asked) == [ForgetWorker("n", "w1")]
 
 
+def test_an_interrupt_that_cannot_be_said_now_is_said_once_when_the_node_is_back(fleet: Fleet):
+    fleet.running("r1")
+    fleet.handle_disconnect()
+    assert fleet.interrupt("r1") == fleet.interrupt("r1") == []
+    there = {"workers": (report("w1"),), "runs": (run_report("r1", "w1"),)}
+    assert kinds(fleet.join(**there)) == ["Resume", "Interrupt"]
+    assert kinds(fleet.join(**there)) == ["Resume"]
+
+
+def test_an_interrupt_after_a_restart_waits_for_the_node(fleet: Fleet):
+    fleet.running("r1")
+    fleet.restart()
+    assert "Interrupt" not in kinds(fleet.interrupt("r1"))
+    assert kinds(fleet.join(workers=(report("w1"),))) == ["Dispatch", "Interrupt"]
+
+
 def test_a_stop_that_may_not_have_arrived_is_asked_for_again(fleet: Fleet):
     fleet.running("r1")
     fleet.handle_disconnect()
