@@ -138,18 +138,37 @@ class Notebook:
         os.kill(self.pid, signal.SIGKILL)
 
 
-@contextmanager
-def notebook(environment: dict[str, str], cwd: Path) -> Iterator[Notebook]:
-    """A fresh kernel with farcell loaded; ended with its process group at the end."""
+def _started(environment: dict[str, str], cwd: Path, tries: int = 3) -> tuple[KernelManager, BlockingKernelClient]:
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel(env=environment, cwd=str(cwd))
     client = manager.blocking_client()
     client.start_channels()
     try:
         client.wait_for_ready(timeout=60)
+    except RuntimeError:
+        _end(manager, client)
+        if tries == 1:
+            raise
+        # The ports that its manager had found free were taken before the kernel came to them.
+        return _started(environment, cwd, tries - 1)
+    except BaseException:
+        _end(manager, client)
+        raise
+    return manager, client
+
+
+def _end(manager: KernelManager, client: BlockingKernelClient) -> None:
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+@contextmanager
+def notebook(environment: dict[str, str], cwd: Path, first: str = "%load_ext farcell") -> Iterator[Notebook]:
+    """A fresh kernel whose first cell loads farcell; ended with its process group at the end."""
+    manager, client = _started(environment, cwd)
+    try:
         kernel = Notebook(manager, client)
-        kernel.ok("%load_ext farcell")
+        kernel.ok(first)
         yield kernel
     finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+        _end(manager, client)
