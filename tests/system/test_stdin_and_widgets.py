@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,6 +87,16 @@ class Front:
         shown = [m["content"]["data"]["text/plain"] for m in self.messages if "display_data" in m["msg_type"]]
         found = re.findall(r"\br-[0-9a-z]{12}\b", " ".join(shown))
         return str(found[-1])
+
+    def listed(self) -> dict[str, Any]:
+        """The comms that the kernel says there are, with their targets."""
+        asked = self.kernel.client.comm_info()
+        while True:
+            reply = self.kernel.client.get_shell_msg(timeout=WAIT_S)
+            if reply["parent_header"].get("msg_id") == asked:
+                comms = reply["content"]["comms"]
+                assert isinstance(comms, dict)
+                return comms
 
     def say(self, model: str, data: dict[str, Any], buffers: list[bytes] | None = None) -> str:
         """Something to a model, without waiting; the message's id."""
@@ -229,9 +240,7 @@ def test_a_slider_calls_its_callback_there_which_prints_and_changes_a_label_here
 def test_the_kernel_lists_far_widgets_for_a_page_that_is_loaded_again(front: Front) -> None:
     front.run(SLIDER)
     slider = front.model("IntSliderModel")
-    front.kernel.client.comm_info(target_name="jupyter.widget")
-    reply = front.kernel.client.get_shell_msg(timeout=WAIT_S)
-    assert reply["content"]["comms"][slider] == {"target_name": "jupyter.widget"}
+    assert front.listed()[slider] == {"target_name": "jupyter.widget"}
     asked = front.say(slider, {"method": "request_state"})
     front.until(lambda: front.of(asked, "comm_msg"), "the state comes")
     state = front.of(asked, "comm_msg")[0]["content"]["data"]
@@ -300,6 +309,63 @@ def test_a_cell_that_runs_sees_a_widgets_callbacks_where_front_ends_use_subshell
     front.until(lambda: "moved to 9" in front.texts(message["header"]["msg_id"]), "the callback's output")
 
 
+def test_without_subshells_a_widgets_messages_wait_until_the_cell_ends_and_then_all_come(front: Front) -> None:
+    front.run(SLIDER)
+    slider = front.model("IntSliderModel")
+    waits = front.kernel.send("%%gpu cpu\nimport time\ntime.sleep(0.5)\nprint(slider.value)")
+    front.until(lambda: front.of(waits, "execute_input"), "the cell has begun")
+    moves = [front.set(slider, value=n) for n in (3, 4)]
+    front.until(lambda: front.is_done(moves[-1]), "the messages were handled")
+    assert [front.texts(request) for request in (waits, *moves)] == ["1\n", "moved to 3\n", "moved to 4\n"]
+
+
+def test_interact_shows_what_its_function_says_inside_its_output(front: Front) -> None:
+    front.run(
+        "%%gpu cpu\nfrom ipywidgets import interact\n"
+        "@interact(x=(0, 10))\ndef square(x=2):\n    print(x * x)\n    return x"
+    )
+    slider, out = front.model("IntSliderModel"), front.model("OutputModel")
+    moved = front.set(slider, value=5)
+    front.until(lambda: front.is_done(moved), "the function was called")
+    said = [(m["msg_type"], m["content"]) for m in front.messages if m["parent_header"].get("msg_id") == moved]
+    kinds = [
+        content["data"]["state"]["msg_id"] if kind == "comm_msg" and content["comm_id"] == out else kind
+        for kind, content in said
+        if kind != "comm_msg" or (content["comm_id"] == out and "msg_id" in content["data"].get("state", {}))
+    ]
+    assert kinds == ["status", moved, "clear_output", "stream", "display_data", "", "status"]
+    assert front.texts(moved) == "25\n"
+
+
+def test_linked_widgets_name_each_other_by_the_ids_they_have_here(front: Front) -> None:
+    front.run(
+        "%%gpu cpu\nfrom ipywidgets import IntSlider, IntText, jslink\na, b = IntSlider(), IntText()\n"
+        "link = jslink((a, 'value'), (b, 'value'))\ndisplay(a, b)"
+    )
+    link = front.models[front.model("LinkModel")]
+    a, b = front.model("IntSliderModel"), front.model("IntTextModel")
+    assert (link["source"], link["target"]) == ([f"IPY_MODEL_{a}", "value"], [f"IPY_MODEL_{b}", "value"])
+
+
+def test_an_error_in_a_callback_is_shown_under_the_message_and_the_next_one_is_handled(front: Front) -> None:
+    front.run(
+        "%%gpu cpu\nfrom ipywidgets import Button\nbutton, n = Button(), []\n"
+        "button.on_click(lambda b: (n.append(1), 1 / (len(n) - 1), print('fine')))\nbutton"
+    )
+    button = front.model("ButtonModel")
+    first, second = front.click(button), front.click(button)
+    front.until(lambda: front.is_done(second), "both presses were handled")
+    assert "ZeroDivisionError" in "".join(front.texts(first)) + "".join(front.errors())
+    assert front.texts(second) == "fine\n"
+
+
+def test_widgets_of_a_cell_whose_session_ends_with_it_are_shown_and_then_are_no_more(front: Front) -> None:
+    front.run(SLIDER.replace("%%gpu cpu", "%%gpu cpu --once"))
+    assert front.models[front.model("LabelModel")]["value"] == "none"
+    slider = front.model("IntSliderModel")
+    eventually(lambda: slider not in front.listed(), "the stand-in is gone")
+
+
 def test_a_thread_that_a_cell_left_behind_goes_on_changing_its_bar(front: Front) -> None:
     front.run(
         "%%gpu cpu\nimport ipywidgets as widgets, threading\nbar, go = widgets.IntProgress(max=5), threading.Event()\n"
@@ -316,17 +382,7 @@ def test_far_widgets_end_quietly_with_their_session(front: Front) -> None:
     front.run(SLIDER.replace("%%gpu cpu", "%%gpu cpu --session short"))
     slider = front.model("IntSliderModel")
     front.run("%gpu stop short")
-
-    def listed() -> dict[str, Any]:
-        front.kernel.client.comm_info()
-        while True:
-            reply = front.kernel.client.get_shell_msg(timeout=WAIT_S)
-            if reply["msg_type"] == "comm_info_reply":
-                comms = reply["content"]["comms"]
-                assert isinstance(comms, dict)
-                return comms
-
-    eventually(lambda: slider not in listed(), "the stand-in is gone")
+    eventually(lambda: slider not in front.listed(), "the stand-in is gone")
 
 
 # ---- what breaks --------------------------------------------------------------------------------------------
@@ -401,3 +457,17 @@ def test_widgets_of_a_kernel_that_died_live_on_in_the_next_with_their_newest_sta
         front.until(lambda: front.models[label]["value"] == "at 8", "it still works")
         front.until(lambda: front.texts(moved), "and prints")
         assert front.texts(moved) == "moved to 8\n"
+
+
+def test_a_slider_goes_on_when_the_executor_was_killed(home: Installation, kernel: Notebook) -> None:
+    front = Front(kernel)
+    front.run(SLIDER)
+    slider, label = front.model("IntSliderModel"), front.model("LabelModel")
+    front.set(slider, value=2)
+    front.until(lambda: front.models[label]["value"] == "at 2", "the label follows")
+    os.kill(home.executor_pid, signal.SIGKILL)
+    moves = [front.set(slider, value=n) for n in range(3, 8)]
+    front.until(lambda: front.models[label]["value"] == "at 7", "the label follows again")
+    front.until(lambda: front.is_done(moves[-1]), "all was handled")
+    cell = front.run("%%gpu cpu\nprint(seen)")
+    assert front.texts(cell) == "[2, 3, 4, 5, 6, 7]\n"

@@ -40,6 +40,7 @@ def fetcher(notebook: "Notebook") -> Callable[[Handle], Any]:
                 client,
                 screen,
                 lambda view: sessions.saw_elsewhere(view, home.key, home.notebook),
+                comms=notebook.comms_of_run(client),
             ).to_the_end()
             raise_outcome(seen)
         except SessionEnded:  # since it was asked for, or while this waited in its queue
