@@ -4,27 +4,53 @@ A transport needs a process of its own, so each is tried in a real worker, seen 
 """
 
 import os
+import pickle
 import signal
-import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from farcell_protocol.frames import End
-from farcell_protocol.messages.cells import Cell
+from farcell_protocol.errors import BadRequest, NotFound, PythonMismatch
+from farcell_protocol.frames import End, Heard, Message
+from farcell_protocol.messages.cells import Cell, InputReply
+from farcell_worker.choice import FORCE, TRIED, transport_for
 from farcell_worker.transport import OUTPUT_KINDS
-from tests.unit.worker.standin import PYTHON, FarWorker, Ran, Zygote, alive
+from tests.contract.ipykernels import NEWEST, interpreter_with, ours
+from tests.unit.worker.standin import PYTHON, FarWorker, Ran, Zygote, alive, value_of
+from tests.unit.worker.talk import OPEN, asking, busy, is_a, says, text_has
+
+_SYSTEM = (pytest.mark.system, pytest.mark.timeout(330))
 
 
-@pytest.fixture(scope="module", params=["fast path"])
+def _ways() -> list[Any]:
+    """Both transports with our own ipykernel; and, where an index can be reached, with each one that was tried, and
+    with the newest, so that we hear of it first."""
+    locked = [pytest.param((transport, "locked"), id=name) for transport, name in _NAMES.items()]
+    releases = sorted({*TRIED.values(), NEWEST})
+    return locked + [
+        pytest.param((transport, release), id=f"{name}, ipykernel {release}", marks=_SYSTEM)
+        for release in releases
+        for transport, name in _NAMES.items()
+    ]
+
+
+_NAMES = {"fast": "fast path", "bridge": "bridge"}
+
+
+@pytest.fixture(scope="module", params=_ways())
 def zygote(request: pytest.FixtureRequest) -> Iterator[Zygote]:
-    made = Zygote(command=_COMMANDS[request.param])
+    transport, release = request.param
+    interpreter = ours() if release == "locked" else interpreter_with(release)
+    if transport == "fast" and transport_for(interpreter.ipykernel) != "fast":
+        pytest.skip(f"ipykernel {interpreter.ipykernel} has not been tried: workers take the bridge to it")
+    command = [interpreter.python, "-m", "farcell_worker.zygote", "--fd"]
+    made = Zygote(command=command, env={**interpreter.environment, FORCE: transport})
     yield made
     made.close()
-
-
-_COMMANDS: dict[str, Any] = {"fast path": [sys.executable, "-m", "farcell_worker.zygote", "--fd"]}
 
 
 @pytest.fixture
@@ -53,13 +79,36 @@ def test_3_all_output_is_there_and_in_order_when_the_cell_ends(worker: FarWorker
         "print('d')\n"
         "'e'"
     )
-    assert ran.kinds() == ["stream", "display_data", "stream", "stream", "execute_result"]
-    assert [m.content.get("text") for m in ran.messages if m.msg_type == "stream"] == ["a\n", "c\n", "d\n"]
+    # Text of the one stream against text of the other is in the order the kernel sends it in, which is its own affair.
+    assert (ran.kinds()[:2], ran.kinds()[-1]) == (["stream", "display_data"], "execute_result")
+    assert (ran.text(), ran.text("stderr")) == ("a\nd\n", "c\n")
+
+
+def test_3_much_output_comes_whole_and_in_order_before_the_end(worker: FarWorker) -> None:
+    ran = worker.run("for i in range(3000): display(i)\nfor i in range(30000): print(i)")
+    shown = [m.content["data"]["text/plain"] for m in ran.messages if m.msg_type == "display_data"]
+    assert shown == [str(i) for i in range(3000)]
+    assert ran.text() == "".join(f"{i}\n" for i in range(30_000))
 
 
 def test_3_the_output_of_ended_children_is_there(worker: FarWorker) -> None:
-    ran = worker.run("import subprocess; subprocess.run('echo out; echo err >&2', shell=True); print('after')")
-    assert (ran.text(), ran.text("stderr")) == ("out\nafter\n", "err\n")
+    for _ in range(5):
+        ran = worker.run("import subprocess; subprocess.run('echo out; echo err >&2', shell=True); print('after')")
+        assert (sorted(ran.text().split()), ran.text("stderr")) == (["after", "out"], "err\n")
+
+
+def test_3_messages_pass_unchanged_with_their_buffers(worker: FarWorker) -> None:
+    ran = worker.run(
+        "from comm import create_comm\n"
+        "made = {'data': {'é': [1, None, 2.5]}, 'metadata': {'m': 1}, 'buffers': [b'\\0\\xff', b'']}\n"
+        "create_comm(target_name='t', comm_id='c9', **made)\n"
+        "display({'text/plain': 'x', 'image/png': 'aGk='}, metadata={'width': 3}, raw=True)"
+    )
+    opened, shown = ran.messages[0], ran.only("display_data")
+    assert opened.content["data"] == {"é": [1, None, 2.5]}
+    assert (opened.metadata["m"], opened.buffers) == (1, [b"\0\xff", b""])
+    assert shown.content["data"] == {"text/plain": "x", "image/png": "aGk="}
+    assert shown.content["metadata"] == {"width": 3}
 
 
 def test_4_output_is_of_the_agreed_kinds_only(worker: FarWorker) -> None:
@@ -124,8 +173,130 @@ def test_7_an_idle_interrupt_does_nothing(worker: FarWorker) -> None:
     assert alive(worker.pid)
 
 
-def test_8_the_namespace_is_where_values_go(worker: FarWorker) -> None:
-    assert worker.run("x = 5", returns=["x"]).names_back() == ["x"]
+@pytest.mark.parametrize(
+    "stuck", ["while True: pass", "import time; time.sleep(60)", "await __import__('asyncio').sleep(60)"]
+)
+def test_7_an_interrupt_ends_the_code_within_two_seconds_and_the_names_are_whole(worker: FarWorker, stuck: str) -> None:
+    worker.run("kept = 1")
+    run = busy(worker, stuck)
+    os.kill(worker.pid, signal.SIGINT)
+    began = time.monotonic()
+    ran = Ran(list(worker.frames(run)))
+    assert time.monotonic() - began < 2
+    # A kernel may show an await that was cancelled as what it is.
+    assert ran.error["ename"] in ("KeyboardInterrupt", "CancelledError")
+    assert worker.run("kept").result == "1"
+
+
+def test_7_an_interrupt_as_early_as_can_be_is_not_lost(worker: FarWorker) -> None:
+    for _ in range(10):
+        run = worker.begins(worker.send(Cell("while True: pass", PYTHON)))
+        os.kill(worker.pid, signal.SIGINT)
+        assert worker.collect(run).error["ename"] == "KeyboardInterrupt"
+    assert worker.run("1").result == "1"
+
+
+def test_8_values_go_in_and_what_was_bound_or_changed_comes_home(worker: FarWorker) -> None:
+    values = [value_of("x", pickle.dumps([1], 5)), value_of("n", pickle.dumps(2, 5))]
+    ran = worker.run("x.append(n)\ny = sum(x)\ndel n", values=values, returns=["x", "y", "n"])
+    assert pickle.loads(ran.pickle_of("x")) == [1, 2]
+    assert pickle.loads(ran.pickle_of("y")) == 3
+    assert ran.backs("n")[0].status == "deleted"
+    known = {"x": ran.backs("x")[0].digest}
+    assert worker.run("x", known=known, returns=["x"]).names_back() == []
+
+
+def test_8_what_was_bound_before_an_error_comes_home(worker: FarWorker) -> None:
+    assert worker.run("a = 1; 1/0", returns=["a", "b"]).names_back() == ["a"]
+
+
+def test_8_large_values_come_in_pieces_or_stay_as_handles(worker: FarWorker) -> None:
+    ran = worker.run("x = b'x' * 1_500_000; y = x * 2", returns=["x", "y"], inline_limit_bytes=2 * 2**20)
+    assert pickle.loads(ran.pickle_of("x")) == b"x" * 1_500_000
+    assert ran.backs("y")[0].status == "handle"
+    fetched = worker.run("", fetch=["y"])
+    assert pickle.loads(fetched.pickle_of("y")) == b"x" * 3_000_000
+
+
+def test_8_values_that_cannot_be_bound_or_fetched_are_refused_with_the_reason(worker: FarWorker) -> None:
+    broken = worker.run("x", values=[value_of("x", b"no pickle")], returns=["x"])
+    assert (broken.end.outcome, broken.end.reason and broken.end.reason.code) == ("refused", BadRequest.code)
+    other = worker.collect(worker.send(Cell("x", "2.7.18", values=[value_of("x", pickle.dumps(1, 5))], returns=["x"])))
+    assert other.end.reason is not None
+    assert (other.end.reason.code, other.end.reason.fields["local"]) == (PythonMismatch.code, "2.7.18")
+    missing = worker.run("", fetch=["nothing"])
+    assert missing.end.reason is not None
+    assert missing.end.reason.code == NotFound.code
+    assert worker.run("1").result == "1"
+
+
+def test_8_results_that_are_being_pickled_can_be_interrupted(worker: FarWorker) -> None:
+    worker.run("class Slow:\n  def __reduce__(self):\n    print('go', flush=True)\n    while True: pass")
+    run = worker.begins(worker.send(Cell("a = 1\nslow = Slow()", PYTHON, returns=["a", "slow"])))
+    seen = worker.up_to(run, text_has("go\n"))
+    os.kill(worker.pid, signal.SIGINT)
+    ran = Ran([*seen, *worker.frames(run)])
+    assert (ran.names_back(), ran.end.outcome) == (["a"], "ok")
+    assert "interrupted while the results were being sent" in ran.text("stderr")
+
+
+def test_8_nothing_of_a_value_stays_on_disk(worker: FarWorker) -> None:
+    worker.run("x = 1", values=[value_of("v", pickle.dumps(1, 5))], returns=["v", "x"])
+    # Others may be at work here too, but not for as long as this worker lives.
+    assert not [path for path in Path(tempfile.gettempdir()).glob("farcell-*/answer") if path.exists()]
+    assert (
+        worker.run("__import__('glob').glob(__import__('tempfile').gettempdir() + '/farcell-*/connection.json')").result
+        == "[]"
+    )
+
+
+def test_9_a_cell_can_ask_the_user(worker: FarWorker) -> None:
+    run, frames = asking(worker, "print('first')\nname = input('name? ')\nprint('hello', name)")
+    asked = frames[-1]
+    assert isinstance(asked, Message)
+    assert asked.content == {"prompt": "name? ", "password": False}
+    assert Ran(frames).text() == "first\n"
+    worker.tell(run, InputReply(len(frames), "Ada"))
+    assert Ran(list(worker.frames(run))).text() == "hello Ada\n"
+
+
+def test_9_a_question_can_be_interrupted_and_where_nobody_answers_it_is_refused(worker: FarWorker) -> None:
+    run, _frames = asking(worker, "input()")
+    os.kill(worker.pid, signal.SIGINT)
+    assert Ran(list(worker.frames(run))).error["ename"] == "KeyboardInterrupt"
+    assert worker.run("input()").error["ename"] == "StdinNotImplementedError"
+
+
+def test_11_comm_messages_are_handled_in_order_and_answers_name_them(worker: FarWorker) -> None:
+    worker.run(OPEN)
+    comms = worker.open_comms()
+    for n in range(20):
+        worker.tell(comms, says("comm_msg", n, msg_id=f"m{n}"))
+    seen = worker.up_to(comms, text_has("heard 19\n"))
+    assert Ran(seen).text() == "".join(f"heard {n}\n" for n in range(20))
+    assert [m.parent for m in Ran(seen).messages if m.msg_type == "stream"][-1] == "m19"
+    assert any(isinstance(frame, Heard) for frame in seen)
+
+
+def test_11_a_handler_answers_with_a_message_of_the_comm(worker: FarWorker) -> None:
+    worker.run(OPEN + "c.on_msg(lambda m: c.send(m['content']['data'], buffers=m['buffers']))")
+    comms = worker.open_comms()
+    worker.tell(comms, says("comm_msg", {"n": 1}, msg_id="m1", buffers=[b"\0\1"]))
+    answer = worker.up_to(comms, is_a("comm_msg"))[-1]
+    assert isinstance(answer, Message)
+    assert (answer.content["data"], [*answer.buffers], answer.parent) == ({"n": 1}, [b"\0\1"], "m1")
+
+
+@pytest.mark.parametrize(
+    ("source", "status"), [("import os; os._exit(3)", 3 << 8), ("import os; os.abort()", signal.SIGABRT)]
+)
+def test_12_the_worker_ends_as_its_kernel_does(zygote: Zygote, source: str, status: int) -> None:
+    worker = zygote.fork().greet()
+    try:
+        worker.send(Cell(source, PYTHON))
+        assert worker.exit_status().wait_status & 0xFF7F == status
+    finally:
+        worker.close()
 
 
 def _plain(ran: Ran) -> str:
