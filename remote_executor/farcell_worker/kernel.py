@@ -197,6 +197,8 @@ def _build(session: FarSession, interrupts: Interrupts) -> FarKernel:
     # A logger must be given: without one, comm messages vanish silently.
     kernel = FarKernel.instance(config=config, log=log, session=session, iopub_socket=session.iopub)
     shell: Any = kernel.shell
+    if not isinstance(shell.compile, CellCompiler):
+        shell.compile = CellCompiler()  # ipykernel 6 names the class itself
     kernel.interrupts = shell.interrupts = interrupts
     kernel.shell_channel_thread = _NoShellChannel()
     return kernel
