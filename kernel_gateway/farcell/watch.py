@@ -234,7 +234,7 @@ class Watch:
     def _say_of_widget(self, message: Message) -> None:
         if self._comms is not None:
             self._comms.saw(message)
-        self._screen.show(message)
+        self._show_now(message)
 
     def _ask(self, prompt: str, password: bool) -> Question | None:
         self._line.reveal(self._now_says())
@@ -247,6 +247,9 @@ class Watch:
     def _show(self, message: Message) -> None:
         if message.msg_type != "error" and self._backlog.leaves_out(message):
             return
+        self._show_now(message)
+
+    def _show_now(self, message: Message) -> None:
         if self._seen.end is not None and self._seen.presses == 0:
             self._finish_line()  # all of it came at once: the line need not be drawn twice
         else:

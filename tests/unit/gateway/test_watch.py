@@ -384,3 +384,11 @@ def test_an_error_whose_text_came_as_output_fails_the_cell_and_shows_nothing_mor
     assert errors_and_words(screen) == ["UsageError: no"]
     with pytest.raises(bdb.BdbQuit):
         raise_outcome(seen)
+
+
+def test_the_line_is_above_a_widget_that_may_catch_what_is_shown_after_it() -> None:
+    opens = Message("comm_open", {"comm_id": "a", "target_name": "jupyter.widget", "data": {}})
+    steps = [Changed(view(REQUEST)), Batch(1, [opens]), Batch(2, [stream("a")]), Batch(3, [End("ok")]), ENDED]
+    watch, screen, _ = watched(steps)
+    watch.to_the_end()
+    assert screen.log == [LINE, "comm_open", "a", DONE]
