@@ -127,6 +127,8 @@ class Runs:
         kept.sender.acknowledge(n)
         if kept.sender.done:
             self._drop(kept)
+        else:
+            kept.spool.release(kept.sender.acknowledged)
 
     def forget(self, worker: WorkerId) -> None:
         """Drop the runs of a worker whose exit has been recorded."""

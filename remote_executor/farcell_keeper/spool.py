@@ -1,6 +1,7 @@
 """One run's frames on disk until the agent's side holds them: a file of records, read from any number on.
 
-Memory stays small however much is spooled: positions are kept for one frame in every 64 KiB.
+What is acknowledged gives its disk back, so a run takes no more of it than nobody has fetched. Memory stays small
+however much is spooled: positions are kept for one frame in every 64 KiB.
 """
 
 import os
@@ -9,11 +10,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
-from farcell_keeper import journal
+from farcell_keeper import holes, journal
 from farcell_protocol.framing import PREFIX_BYTES, record, whole_records
 from farcell_protocol.ids import RunId
 
 _SPACING_BYTES = 64 * 2**10
+_RELEASE_BYTES = 1 * 2**20
 
 
 class Positions:
@@ -36,9 +38,13 @@ class Positions:
 
     def before(self, after: int) -> tuple[int, int]:
         """The nearest known place at or before the end of frame `after`: its number and offset."""
-        at = bisect_right(self._numbers, after) - 1
-        noted = (self._numbers[at], self._offsets[at])
+        noted = self.noted(after)
         return max(noted, self._cursor) if self._cursor[0] <= after else noted
+
+    def noted(self, after: int) -> tuple[int, int]:
+        """Likewise, but only of those that stay known: no later search goes back behind it for frames after `after`."""
+        at = bisect_right(self._numbers, after) - 1
+        return self._numbers[at], self._offsets[at]
 
 
 class Spool:
@@ -50,6 +56,8 @@ class Spool:
         self._size = 0
         self._positions = Positions()
         self._in_memory: bytes | None = None
+        self._released = 0
+        self._holes = True
         self.count = 0
 
     def append(self, frames: Sequence[bytes]) -> None:
@@ -88,6 +96,16 @@ class Spool:
         if after < on_disk:
             return self._read_file(after, max_bytes)
         return [self._in_memory] if self._in_memory is not None and after < self.count else []
+
+    def release(self, acknowledged: int) -> None:
+        """Give back the disk under frames that nobody will ask for again, in pieces worth the call.
+
+        Where the file system has no holes, all of it stays until `drop`.
+        """
+        _number, offset = self._positions.noted(acknowledged)
+        if self._holes and offset - self._released >= _RELEASE_BYTES:
+            self._holes = holes.punch(self._opened(), self._released, offset)
+            self._released = offset
 
     def close(self) -> None:
         """Let go of the file, which stays and is opened again when needed."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from farcell_keeper import holes
 from farcell_keeper.cgroups import V1, V2, Home, find_home
 from farcell_keeper.endings import Death, end_of, exit_of, too_late
 from farcell_keeper.processes import Stat, parse_stat
@@ -109,6 +110,37 @@ def test_a_spool_gives_back_every_frame_from_any_number(tmp_path: Path, size: in
     assert spool.read(299, 1) == frames[299:]
     spool.drop()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_acknowledged_frames_give_their_disk_back_and_the_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "r.log"
+    spool = Spool(path)
+    frames = [bytes([n % 251]) * 10_000 for n in range(1000)]
+    for start in range(0, 1000, 10):
+        spool.append(frames[start : start + 10])
+    spool.read(500, 1)  # where a reader was is forgotten again, and no place to cut
+    for acknowledged in (10, 600, 599, 900, 900):
+        spool.release(acknowledged)
+    assert path.stat().st_blocks * 512 < 100 * 10_000 + 2 * MiB
+    got: list[bytes] = []
+    while batch := spool.read(900 + len(got), 64 * KiB):
+        got += batch
+    assert got == frames[900:]
+    spool.append([b"last"])
+    assert spool.read(1000, 1) == [b"last"]
+    spool.close()
+
+
+def test_where_files_have_no_holes_frames_stay_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(holes, "punch", lambda fd, start, end: calls.append(end))
+    spool = Spool(tmp_path / "r.log")
+    for acknowledged in range(8):
+        spool.append([b"x" * MiB])
+        spool.release(acknowledged)
+    assert spool.read(7, 1) == [b"x" * MiB]
+    assert len(calls) == 1
+    spool.close()
 
 
 def test_a_file_cut_by_somebody_is_an_error_and_no_endless_search(tmp_path: Path) -> None:
