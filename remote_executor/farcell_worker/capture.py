@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from farcell_worker.outbox import StreamName
+from farcell_worker.routes import StreamName
 
 _READ_BYTES = 64 * 2**10
 

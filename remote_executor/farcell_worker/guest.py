@@ -18,7 +18,7 @@ from farcell_protocol.frames import End, ValueBack
 from farcell_protocol.messages.cells import Cell, decode_cell
 from farcell_worker.capture import Capture
 from farcell_worker.exchange import Before, Exchange
-from farcell_worker.outbox import StreamName
+from farcell_worker.routes import StreamName
 from farcell_worker.transport import QUIT_REFUSED
 
 

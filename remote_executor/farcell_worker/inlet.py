@@ -29,7 +29,7 @@ _REMEMBERED = 4096
 class Inlet:
     """The receiving half of the socket whose sending half is the `Outbox`. Ends the process when the keeper is gone."""
 
-    def __init__(self, outbox: Outbox, interrupts: Interrupts) -> None:
+    def __init__(self, outbox: Outbox, interrupts: Interrupts, remembered: int = _REMEMBERED) -> None:
         self._outbox = outbox
         self._interrupts = interrupts
         self._socket: socket.socket | None = None
@@ -37,6 +37,7 @@ class Inlet:
         self._reader = framing.RecordReader()
         self._decoder = msgspec.msgpack.Decoder(ToWorker)
         self._obeyed: OrderedDict[TellId, None] = OrderedDict()
+        self._remembered = remembered
         self._watched = False
         self._work: Callable[[Work], None]
         self._told: Callable[[RunId, Told], None]
@@ -126,7 +127,7 @@ class Inlet:
         if tell.tell in self._obeyed:
             return
         self._obeyed[tell.tell] = None
-        if len(self._obeyed) > _REMEMBERED:
+        if len(self._obeyed) > self._remembered:
             self._obeyed.popitem(last=False)
         try:
             told = decode_told(tell.payload)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from farcell_worker.outbox import Outbox, StreamName
+from farcell_worker.outbox import Outbox
+from farcell_worker.routes import StreamName
 
 _PAUSE_S = 0.0005
 """Less than any process takes to start, say something and end."""
