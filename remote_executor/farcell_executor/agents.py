@@ -5,17 +5,19 @@ A node has one connection. A newer one replaces it, and its `AgentHello` says ev
 
 import asyncio
 import logging
-from typing import Protocol
 
 import msgspec
 
 from farcell_executor.driver import Driver
+from farcell_executor.links import AgentLink, LinkLost, Links
 from farcell_executor.model import Device, Node, NodeState
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling import events
+from farcell_executor.tokens import Tokens
 from farcell_protocol.errors import (
     DiskFull,
     ErrorInfo,
+    Forbidden,
     RunFailure,
     StreamGap,
     Unavailable,
@@ -23,7 +25,7 @@ from farcell_protocol.errors import (
     error_from,
 )
 from farcell_protocol.frames import End, decode_frame
-from farcell_protocol.ids import NodeId, RunId
+from farcell_protocol.ids import NodeId, RunId, TokenId
 from farcell_protocol.messages import keeping, link
 from farcell_protocol.version import agree
 
@@ -32,59 +34,12 @@ log = logging.getLogger(__name__)
 _SIMULATE_S = 10.0
 
 
-class LinkLost(Exception):
-    """The connection to an agent is over; it may dial again."""
-
-
-class AgentLink(Protocol):
-    """One connection to an agent, whatever carries it."""
-
-    async def send(self, message: link.ToAgent) -> None:
-        """Hand over one message. Raises `LinkLost`."""
-
-    async def receive(self) -> link.FromAgent:
-        """The next message. Raises `LinkLost`."""
-
-    async def close(self) -> None:
-        """End the connection; may be called twice and from another task."""
-
-
-class Links:
-    """Which node is reached by which link: the driver's way out (see `driver.Nodes`)."""
-
-    def __init__(self) -> None:
-        self._links: dict[NodeId, AgentLink] = {}
-
-    async def send(self, node: NodeId, message: link.ToAgent) -> bool:
-        """Hand it to the node's agent; False when it is not connected now, and will say hello again."""
-        found = self._links.get(node)
-        if found is None:
-            return False
-        try:
-            await found.send(message)
-        except LinkLost:
-            return False
-        return True
-
-    def put(self, node: NodeId, new: AgentLink) -> AgentLink | None:
-        """Reach the node by this link from now on; returns the one it replaces."""
-        old = self._links.get(node)
-        self._links[node] = new
-        return old if old is not new else None
-
-    def remove(self, node: NodeId, gone: AgentLink) -> bool:
-        """Forget a link, unless another took its place; whether the node is now out of reach."""
-        if self._links.get(node) is not gone:
-            return False
-        del self._links[node]
-        return True
-
-
 class Agents:
     """Serves every agent's link: translates what it says into events, and writes output down."""
 
-    def __init__(self, links: Links, driver: Driver, logs: RunLogs) -> None:
+    def __init__(self, links: Links, driver: Driver, logs: RunLogs, tokens: Tokens) -> None:
         self._links = links
+        self._tokens = tokens
         self._driver = driver
         self._logs = logs
         self._asked_again: dict[RunId, int] = {}
@@ -92,11 +47,11 @@ class Agents:
         self.connected = asyncio.Event()
         """Set once any agent has said hello in this executor's life."""
 
-    async def serve(self, agent: AgentLink) -> None:
-        """Serve one agent until its connection ends."""
+    async def serve(self, agent: AgentLink, token: TokenId | None = None) -> None:
+        """Serve one agent until its connection ends; `token` is what it came with, None for this process's own."""
         try:
             hello = await agent.receive()
-            if not isinstance(hello, link.AgentHello) or not await self._welcome(agent, hello):
+            if not isinstance(hello, link.AgentHello) or not await self._welcome(agent, hello, token):
                 await agent.close()
                 return
         except LinkLost:
@@ -104,7 +59,7 @@ class Agents:
         node = hello.node
         try:
             while True:
-                await self._take(agent, node, await agent.receive())
+                await self._take(agent, node, token, await agent.receive())
         except LinkLost:
             pass
         finally:
@@ -137,11 +92,12 @@ class Agents:
                 del self._simulating[node.id]
         return node.id
 
-    async def _welcome(self, agent: AgentLink, hello: link.AgentHello) -> bool:
+    async def _welcome(self, agent: AgentLink, hello: link.AgentHello, token: TokenId | None) -> bool:
         try:
             agree(hello.protocol, hello.oldest, who=f"the agent of {hello.name}")
-        except VersionMismatch as err:
-            log.warning("refused an agent: %s", err)
+            await self._check_who(hello, token)
+        except (VersionMismatch, Forbidden) as err:
+            log.warning("refused the agent of %s: %s", hello.name, err)
             await agent.send(link.AgentRefused(err.code, err.message))
             return False
         replaced = self._links.put(hello.node, agent)
@@ -154,7 +110,18 @@ class Agents:
         self.connected.set()
         return True
 
-    async def _take(self, agent: AgentLink, node: NodeId, message: link.FromAgent) -> None:
+    async def _check_who(self, hello: link.AgentHello, token: TokenId | None) -> None:
+        """Let nobody speak for a node that is another's."""
+        if token is None:
+            return
+        known = self._driver.machine.nodes.get(hello.node)
+        if hello.embedded or (known is not None and known.embedded):
+            raise Forbidden(
+                f"node {hello.node} is this executor's own, which needs no agent that dials", node=hello.node
+            )
+        await self._tokens.bind(token, hello.node)
+
+    async def _take(self, agent: AgentLink, node: NodeId, token: TokenId | None, message: link.FromAgent) -> None:
         match message:
             case keeping.Frames():
                 await self._take_frames(agent, node, message)
@@ -166,7 +133,7 @@ class Agents:
             case link.KeeperChanged(pid, started):
                 self._driver.post(events.KeeperChanged(node, _keeper(pid, started)))
             case link.AgentHello() if message.node == node:
-                await self._welcome(agent, message)
+                await self._welcome(agent, message, token)
             case keeping.KeeperRefused(error, worker, run):
                 if run is not None:
                     self._driver.post(events.RunRefused(run, error))

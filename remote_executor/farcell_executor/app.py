@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from farcell_executor.agents import AgentLink, Agents, LinkLost, Links
+from farcell_executor.agents import Agents
 from farcell_executor.checkpoints import Checkpoint, checkpoint_for
 from farcell_executor.clock import Clock, SteadyClock
 from farcell_executor.driver import Driver
 from farcell_executor.executor import Bulletin, Executor
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
+from farcell_executor.links import AgentLink, LinkLost, Links
 from farcell_executor.retention import Retention, Rules
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.runs import Runs
@@ -78,7 +79,7 @@ def _build(
     machine, links, followers, bulletin = Machine(node_grace_s=settings.node_grace_s), Links(), Followers(), Bulletin()
     views = Views(machine, store, logs)
     driver = Driver(machine, store, logs, links, clock, announce=bulletin.announce, checkpoint=checkpoint)
-    agents = Agents(links, driver, logs)
+    agents = Agents(links, driver, logs, tokens)
     rules = Rules(settings.keep_runs_s, settings.keep_logs_bytes)
     retention = Retention(
         store, logs, clock, rules, lambda run: machine.run(run) is not None or driver.unsaved(run) is not None

@@ -10,6 +10,7 @@ import typer
 from farcell_executor.calls import Caller, find
 from farcell_executor.settings import DEFAULT_PORT
 from farcell_protocol.errors import BadRequest, DataDirectoryInUse, FarcellError
+from farcell_protocol.ids import NodeId
 from farcell_protocol.places import Places, data_directory, places
 
 app = typer.Typer(
@@ -154,6 +155,7 @@ def create_token(
     user: Annotated[str, typer.Option(help="whose runs it may touch")],
     scope: Annotated[str, typer.Option(help="user, admin or agent")] = "user",
     note: str = "",
+    node: Annotated[str, typer.Option(help="the node an agent's token is for, else the first that uses it")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="print the token and nothing else")] = False,
     data: Data = None,
 ) -> None:
@@ -162,7 +164,8 @@ def create_token(
 
     if scope not in ("user", "admin", "agent"):
         raise BadRequest(f"--scope {scope}: write user, admin or agent", scope=scope)
-    made = _caller(data).ask("POST", "/tokens", TokenView, TokenRequest(user, scope, note))  # type: ignore[arg-type]
+    asked = TokenRequest(user, scope, note, node=NodeId(node) if node else None)  # type: ignore[arg-type]
+    made = _caller(data).ask("POST", "/tokens", TokenView, asked)
     print(
         made.secret if quiet else f"Token {made.token} for {made.user} ({made.scope}), shown this once:\n{made.secret}"
     )
@@ -174,7 +177,8 @@ def list_tokens(data: Data = None) -> None:
     from farcell_protocol.messages.api import TokenView
 
     for token in _caller(data).ask("GET", "/tokens", list[TokenView]):
-        print(f"{token.token}  {token.user:20} {token.scope:6} {'revoked' if token.revoked else 'good':8} {token.note}")
+        state = "revoked" if token.revoked else "good"
+        print(f"{token.token}  {token.user:20} {token.scope:6} {state:8} {token.node or '':14} {token.note}")
 
 
 @tokens.command("revoke")

@@ -172,7 +172,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Token:
-    """A bearer token: only the SHA-256 of its secret is kept (the secret has 256 random bits)."""
+    """A bearer token: only the SHA-256 of its secret is kept (the secret has 256 random bits).
+
+    An agent's token speaks for one `node`: the one given when it was made, else the first that uses it.
+    """
 
     id: TokenId
     digest: bytes
@@ -182,3 +185,4 @@ class Token:
     created: float
     expires: float | None = None
     revoked: float | None = None
+    node: NodeId | None = None

@@ -14,7 +14,7 @@ from typing import Literal
 from farcell_executor.model import Token
 from farcell_executor.store.base import Tokens as TokenStore
 from farcell_protocol.errors import Forbidden, NotFound, Unauthorized
-from farcell_protocol.ids import TokenId, is_id, new_token_id
+from farcell_protocol.ids import NodeId, TokenId, is_id, new_token_id
 
 Scope = Literal["user", "admin", "agent"]
 
@@ -55,6 +55,7 @@ class Tokens:
         self._cache: dict[TokenId, tuple[Token, float]] = {}
         self._sockets: dict[TokenId, set[Callable[[], None]]] = {}
         self._revision = 0
+        self._binding = asyncio.Lock()
 
     async def check(self, text: str) -> Identity:
         """Who presents this token.
@@ -77,7 +78,12 @@ class Tokens:
         return Identity(token.id, token.user, scope_of(token))
 
     async def create(
-        self, user: str, scope: Scope, note: str = "", expires_s: float | None = None
+        self,
+        user: str,
+        scope: Scope,
+        note: str = "",
+        expires_s: float | None = None,
+        node: NodeId | None = None,
     ) -> tuple[Token, str]:
         """A new token, and its text, which nobody can see again."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -90,9 +96,41 @@ class Tokens:
             note=note,
             created=now,
             expires=None if expires_s is None else now + expires_s,
+            node=node,
         )
         await self._store.save_token(token)
         return token, f"{token.id}.{secret}"
+
+    async def bind(self, token: TokenId, node: NodeId) -> None:
+        """Let an agent's token speak for this node: the one it was made for, or from its first use on.
+
+        Raises:
+            Forbidden: it speaks for another node, or another good token does for this one.
+        """
+        async with self._binding:
+            tokens = {one.id: one for one in await self._store.tokens()}
+            ours = tokens[token]
+            if ours.node == node:
+                return
+            if ours.node is not None:
+                raise Forbidden(
+                    f"token {token} is for node {ours.node}, and this is node {node}: give each host a token of its own"
+                    " (`farcell token create --scope agent`)",
+                    token=token,
+                    bound_to=ours.node,
+                    node=node,
+                )
+            other = next((one for one in tokens.values() if one.node == node and self._is_good(one)), None)
+            if other is not None:
+                raise Forbidden(
+                    f"node {node} has token {other.id}, and this is {token}: use that one, or revoke it first"
+                    f" (`farcell token revoke {other.id}`)",
+                    token=token,
+                    bound=other.id,
+                    node=node,
+                )
+            await self._store.save_token(replace(ours, node=node))
+            self._forget(token)
 
     async def revoke(self, token: TokenId) -> Token:
         """Make a token worthless and close every socket opened with it; again is harmless.
@@ -106,8 +144,7 @@ class Tokens:
         if found.revoked is None:
             found = replace(found, revoked=self._now())
             await self._store.save_token(found)
-        self._revision += 1
-        self._cache.pop(token, None)
+        self._forget(token)
         for close in tuple(self._sockets.get(token, ())):
             close()
         return found
@@ -149,6 +186,14 @@ class Tokens:
         with os.fdopen(descriptor, "w") as out:
             out.write(text + "\n")
         new.replace(file)
+
+    def _is_good(self, token: Token) -> bool:
+        return token.revoked is None and (token.expires is None or token.expires > self._now())
+
+    def _forget(self, token: TokenId) -> None:
+        """It has changed: ask the store the next time, and believe nothing that it is saying just now."""
+        self._revision += 1
+        self._cache.pop(token, None)
 
     async def _find(self, token: TokenId) -> Token | None:
         now = self._now()

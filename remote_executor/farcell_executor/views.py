@@ -153,4 +153,5 @@ def token_view(token: Token, secret: str | None = None) -> api.TokenView:
         expires=token.expires,
         revoked=token.revoked,
         secret=secret,
+        node=token.node,
     )

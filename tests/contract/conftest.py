@@ -108,5 +108,5 @@ def nouns() -> Nouns:
         devices=(device, replace(device, id=devices[1], index=1, memory_bytes=None)),
         notes=("no namespaces",),
     )
-    token = Token(TokenId("t-1"), b"\x00" * 32, "ada", "user", "laptop", created=1.0, expires=9.0)
+    token = Token(TokenId("t-1"), b"\x00" * 32, "ada", "user", "laptop", created=1.0, expires=9.0, node=NodeId("n-1"))
     return Nouns(worker, node, token)

@@ -87,7 +87,7 @@ async def test_a_database_of_a_newer_schema_is_refused_by_name(store: SqlStore, 
     with sqlite3.connect(path) as database:
         database.execute("UPDATE schema_version SET version = 99")
     database.close()
-    with pytest.raises(SchemaTooNew, match=r"store\.sqlite has schema 99, this program knows up to 2"):
+    with pytest.raises(SchemaTooNew, match=r"store\.sqlite has schema 99, this program knows up to 3"):
         await SqlStore(path).open()
 
 
@@ -130,7 +130,9 @@ async def test_a_database_of_the_first_schema_is_opened_with_what_is_in_it(store
     await store.save([nouns.run("r-1", state="ended")])
     await store.close()
     with sqlite3.connect(tmp_path / "store.sqlite") as database:
-        database.executescript("DROP TABLE pruned; UPDATE schema_version SET version = 1;")
+        database.executescript(
+            "DROP TABLE pruned; ALTER TABLE tokens DROP COLUMN node; UPDATE schema_version SET version = 1;"
+        )
     database.close()
     again = SqlStore(tmp_path / "store.sqlite")
     await again.open()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from farcell_executor.agents import LinkLost
+from farcell_executor.links import LinkLost
 from farcell_protocol.errors import Cancelled, ErrorInfo, WorkerExited
 from farcell_protocol.frames import End, Heard, Message
 from farcell_protocol.framing import pack

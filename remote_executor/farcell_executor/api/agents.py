@@ -3,10 +3,10 @@
 import msgspec
 from litestar import websocket
 
-from farcell_executor.agents import LinkLost
 from farcell_executor.api import sockets
 from farcell_executor.api.asked import Here
 from farcell_executor.api.auth import agents_only
+from farcell_executor.links import LinkLost
 from farcell_protocol.errors import FramingError
 from farcell_protocol.framing import pack, unpack
 from farcell_protocol.messages.link import FromAgent, ToAgent
@@ -19,7 +19,7 @@ async def agents(socket: sockets.Socket, executor: Here) -> None:
     """One agent's link, for as long as it lasts."""
     await socket.accept()
     with executor.tokens.socket(socket.user, sockets.closer(socket)):
-        await executor.agents.serve(WebsocketLink(socket))
+        await executor.agents.serve(WebsocketLink(socket), socket.user.token)
 
 
 class WebsocketLink:

@@ -7,7 +7,7 @@ from farcell_executor.api.asked import Here
 from farcell_executor.api.auth import admins_only
 from farcell_executor.views import token_view
 from farcell_protocol.errors import BadRequest
-from farcell_protocol.ids import TokenId
+from farcell_protocol.ids import TokenId, is_id
 from farcell_protocol.messages.api import TokenRequest, TokenView
 
 
@@ -24,7 +24,9 @@ async def create_token(executor: Here, data: JSONBody[TokenRequest]) -> TokenVie
         raise BadRequest("a token belongs to a user: `user` is empty")
     if data.expires_s is not None and not data.expires_s > 0:
         raise BadRequest(f"expires_s is {data.expires_s}: it must be more than 0 seconds")
-    token, text = await executor.tokens.create(data.user, data.scope, data.note, data.expires_s)
+    if data.node is not None and not (data.scope == "agent" and is_id(data.node, "n")):
+        raise BadRequest(f"node {data.node!r}: only an agent's token speaks for a node, and a node's id begins with n-")
+    token, text = await executor.tokens.create(data.user, data.scope, data.note, data.expires_s, data.node)
     return token_view(token, secret=text)
 
 

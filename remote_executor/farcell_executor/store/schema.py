@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, M
 
 from farcell_executor.store.base import SchemaTooNew
 
-VERSION = 2
+VERSION = 3
 """Raised with every change of the tables, together with a step in `MIGRATIONS`."""
 
 Step = Callable[[Connection], None]
@@ -128,6 +128,7 @@ tokens = _noun(
     _number("created"),
     _number("expires", nullable=True),
     _number("revoked", nullable=True),
+    _text("node", nullable=True),
 )
 
 
@@ -146,7 +147,11 @@ def _remember_pruned_runs(connection: Connection) -> None:
     pruned.create(connection)
 
 
-MIGRATIONS: Mapping[int, Step] = {1: _remember_pruned_runs}
+def _bind_tokens_to_nodes(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE tokens ADD COLUMN node TEXT")
+
+
+MIGRATIONS: Mapping[int, Step] = {1: _remember_pruned_runs, 2: _bind_tokens_to_nodes}
 """The step from each version to the next; each runs inside the transaction that raises the version."""
 
 

@@ -165,12 +165,14 @@ class Simulate(msgspec.Struct, frozen=True):
 
 
 class TokenRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Make a token for `user` with a scope; `expires_s` from now, or never."""
+    """Make a token for `user` with a scope; `expires_s` from now, or never. An agent's token speaks for `node`, or
+    for the first node that uses it."""
 
     user: str
     scope: Literal["user", "admin", "agent"]
     note: str = ""
     expires_s: float | None = None
+    node: NodeId | None = None
 
 
 class TokenView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -184,6 +186,7 @@ class TokenView(msgspec.Struct, frozen=True, omit_defaults=True):
     expires: float | None = None
     revoked: float | None = None
     secret: str | None = None
+    node: NodeId | None = None
 
 
 # ---- the stream websocket, /v1/stream: one per client, many runs on it -------------------------------
