@@ -38,7 +38,8 @@ class Asked:
 
 
 class Requests:
-    """The client's side of a kernel. `take` is given what the kernel says unasked: output, comms, input requests."""
+    """The client's side of a kernel. `take` is given what the kernel says unasked: output, comms, input requests,
+    and the statuses of what is not waited for."""
 
     def __init__(
         self, client: AsyncKernelClient, loop: asyncio.AbstractEventLoop, take: Callable[[Incoming], None]
@@ -134,9 +135,9 @@ class Requests:
         asked = self._asked.get(message["parent_header"].get("msg_id", ""))
         if asked is not None:
             asked.heard(kind)
-        if kind != "status":
+        if kind != "status" or asked is None:
             self._take(message)
-        elif asked is not None and message["content"]["execution_state"] == "idle" and not asked.idle.done():
+        elif message["content"]["execution_state"] == "idle" and not asked.idle.done():
             asked.idle.set_result(None)
 
 

@@ -201,6 +201,10 @@ class Bridge:
             with self._asides.answering(message["parent_header"].get("msg_id", "")) as aside:
                 self._errors_said += kind == "error" and not aside
                 self._say(kind, message)
+        elif kind == "status" and message["content"]["execution_state"] == "idle":
+            with self._asides.answering(message["parent_header"].get("msg_id", "")) as aside:
+                if aside:
+                    self._outbox.post(Message("status", {"execution_state": "idle"}))
 
     def _say(self, kind: str, message: Incoming) -> None:
         content = message["content"]

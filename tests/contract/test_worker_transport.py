@@ -272,9 +272,11 @@ def test_11_comm_messages_are_handled_in_order_and_answers_name_them(worker: Far
     comms = worker.open_comms()
     for n in range(20):
         worker.tell(comms, says("comm_msg", n, msg_id=f"m{n}"))
-    seen = worker.up_to(comms, text_has("heard 19\n"))
+    idle = is_a("status")
+    seen = worker.up_to(comms, lambda frame: idle(frame) and isinstance(frame, Message) and frame.parent == "m19")
     assert Ran(seen).text() == "".join(f"heard {n}\n" for n in range(20))
-    assert [m.parent for m in Ran(seen).messages if m.msg_type == "stream"][-1] == "m19"
+    answers = [(m.parent, m.msg_type) for m in Ran(seen).messages]
+    assert answers == [(f"m{n}", kind) for n in range(20) for kind in ("stream", "status")]
     assert any(isinstance(frame, Heard) for frame in seen)
 
 
