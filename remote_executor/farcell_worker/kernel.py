@@ -198,7 +198,8 @@ def _build(session: FarSession, interrupts: Interrupts) -> FarKernel:
     kernel = FarKernel.instance(config=config, log=log, session=session, iopub_socket=session.iopub)
     shell: Any = kernel.shell
     if not isinstance(shell.compile, CellCompiler):
-        shell.compile = CellCompiler()  # ipykernel 6 names the class itself
+        # ipykernel 6 names the class itself.
+        shell.compile = CellCompiler()  # type: ignore[no-untyped-call]
     kernel.interrupts = shell.interrupts = interrupts
     kernel.shell_channel_thread = _NoShellChannel()
     return kernel

@@ -108,7 +108,8 @@ def test_a_description_is_short_quick_and_never_fails(value: Any) -> None:
 def test_a_description_of_something_small_is_its_repr() -> None:
     assert short_repr([1, 2]) == "[1, 2]"
     assert short_repr("text") == "'text'"
-    for value in ((1,), (), {}, set(), {1: [2]}, frozenset({1}), [[[[]]]], {"a": (1, 2)}):
+    values: list[object] = [(1,), (), {}, set(), {1: [2]}, frozenset({1}), [[[[]]]], {"a": (1, 2)}]
+    for value in values:
         assert short_repr(value) == repr(value)
     assert short_repr([*range(9)]) == "[0, 1, 2, 3, 4, 5, ...]"
     info = describe(np.zeros((2, 3), "i2"))

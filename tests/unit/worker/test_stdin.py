@@ -86,6 +86,14 @@ def test_input_after_an_await_and_beside_tasks_works(worker: FarWorker) -> None:
     assert ran.result == "'x'"
 
 
+def test_input_works_when_the_cell_has_stopped_the_loop(worker: FarWorker) -> None:
+    ran = answer_all(worker, "import asyncio\nasyncio.get_running_loop().stop()\ninput()", "x")
+    assert ran.result == "'x'"
+    run, seen = asking(worker, "asyncio.get_running_loop().stop()\ninput()")
+    os.kill(worker.pid, signal.SIGINT)
+    assert Ran([*seen, *worker.frames(run)]).error["ename"] == "KeyboardInterrupt"
+
+
 def test_the_end_of_input_is_an_eof_error(worker: FarWorker) -> None:
     assert answer_all(worker, "input()", "\x04").error["ename"] == "EOFError"
 
