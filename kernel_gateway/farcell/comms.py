@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from farcell.standins import StandIn, register, unregister
 from farcell_protocol.frames import Message
 from farcell_protocol.messages.cells import CommMessage
 
@@ -26,26 +27,6 @@ Publish = Callable[[Message, Parent], None]
 """Publishes a message, unchanged, as what came of the request `parent`."""
 
 COMM_KINDS = frozenset({"comm_open", "comm_msg", "comm_close"})
-
-
-class StandIn:
-    """What the local comm manager has of a far comm. Front ends' messages to it may come in any thread."""
-
-    primary = False
-
-    def __init__(self, comm_id: str, target_name: str, forward: Callable[[str, dict[str, Any]], None]) -> None:
-        self.comm_id = comm_id
-        self.target_name = target_name
-        self._closed = False  # the manager sets it
-        self._forward = forward
-
-    def handle_msg(self, message: dict[str, Any]) -> None:
-        """The front end says something to the comm."""
-        self._forward("comm_msg", message)
-
-    def handle_close(self, message: dict[str, Any]) -> None:
-        """The front end closes it; the manager has forgotten it already."""
-        self._forward("comm_close", message)
 
 
 class Parents:
@@ -166,9 +147,9 @@ class SessionComms:
         if message.msg_type == "comm_open" and not self._over:
             stand_in = StandIn(comm_id, str(message.content.get("target_name", "")), self._forward)
             self._open[comm_id] = stand_in
-            self._manager.register_comm(stand_in)
-        elif message.msg_type == "comm_close":
-            self._forget(self._open.pop(comm_id, None))
+            register(self._manager, stand_in)
+        elif message.msg_type == "comm_close" and comm_id in self._open:
+            unregister(self._manager, self._open.pop(comm_id))
 
     # ---- what front ends say ----------------------------------------------------------------------------
 
@@ -215,12 +196,8 @@ class SessionComms:
             for done in self._unanswered.values():
                 done.set()
             for stand_in in self._open.values():
-                self._forget(stand_in)
+                unregister(self._manager, stand_in)
             self._open.clear()
-
-    def _forget(self, stand_in: StandIn | None) -> None:
-        if stand_in is not None and self._manager.comms.get(stand_in.comm_id) is stand_in:
-            self._manager.unregister_comm(stand_in)
 
 
 def _comm_of(message: Message) -> str:

@@ -69,6 +69,10 @@ class Front:
         """The messages of one kind that are published under this request."""
         return [m for m in self.messages if m["parent_header"].get("msg_id") == request and m["msg_type"] == kind]
 
+    def said_of_comms(self) -> list[tuple[str, str]]:
+        """The kinds of the comm messages, and their comms."""
+        return [(m["msg_type"], m["content"]["comm_id"]) for m in self.messages if m["msg_type"].startswith("comm_")]
+
     def texts(self, request: str = "") -> str:
         """What was printed, under one request or any."""
         streams = [m for m in self.messages if m["msg_type"] == "stream"]
@@ -245,6 +249,21 @@ def test_the_kernel_lists_far_widgets_for_a_page_that_is_loaded_again(front: Fro
     front.until(lambda: front.of(asked, "comm_msg"), "the state comes")
     state = front.of(asked, "comm_msg")[0]["content"]["data"]
     assert (state["method"], state["state"]["value"]) == ("update", 1)
+
+
+def test_a_page_loaded_again_finds_local_and_far_widgets(front: Front) -> None:
+    front.run("import ipywidgets\nhere = ipywidgets.IntText(value=3)")
+    front.run(SLIDER)
+    here, far = front.model("IntTextModel"), front.model("IntSliderModel")
+    session, channel = front.kernel.client.session, front.kernel.client.shell_channel
+    content = {"comm_id": "asks", "target_name": "jupyter.widget.control", "data": {}}
+    session.send(channel.socket, session.msg("comm_open", content, metadata={"version": "1.0.0"}))
+    front.until(lambda: ("comm_close", "asks") in front.said_of_comms(), "it is told to ask each")
+    assert {here, far} <= set(front.listed())
+    for model, value in ((here, 3), (far, 1)):
+        asked = front.say(model, {"method": "request_state"})
+        front.until(lambda asked=asked: front.of(asked, "comm_msg"), "the state comes")
+        assert front.of(asked, "comm_msg")[0]["content"]["data"]["state"]["value"] == value
 
 
 def test_a_button_is_pressed_as_often_there_as_here(front: Front) -> None:

@@ -10,6 +10,7 @@ from far_client import ScriptedClient, Step, plays, stream, view
 from farcell.comms import SessionComms
 from farcell.commsrun import FarComms
 from farcell.follow import Batch, Changed
+from farcell.standins import CONTROL
 from farcell_protocol.errors import SessionEnded
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId, SessionId, comms_run_of
@@ -28,9 +29,13 @@ class Manager:
 
     def __init__(self) -> None:
         self.comms: dict[str, Any] = {}
+        self.targets: dict[str, Any] = {}
 
     def register_comm(self, comm: Any) -> None:
         self.comms[comm.comm_id] = comm
+
+    def register_target(self, name: str, target: Any) -> None:
+        self.targets[name] = target
 
     def unregister_comm(self, comm: Any) -> None:
         del self.comms[comm.comm_id]
@@ -234,6 +239,29 @@ def test_nobody_waits_twice_for_a_far_side_that_does_not_answer(manager: Manager
     while busy.is_alive():
         comms.saw_aside(idle_after("f-3"))
         busy.join(0.01)
+
+
+class Opened:
+    """A comm that the front end opens."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_page_that_asks_for_all_widgets_at_once_is_sent_to_each_while_there_are_far_ones(
+    comms: SessionComms, manager: Manager
+) -> None:
+    asked: list[Any] = []
+    manager.register_target(CONTROL, lambda comm, message: asked.append(message))
+    comms.saw_in_cell(opens("a"))
+    comms.saw_in_cell(opens("b"))
+    first, second = Opened(), Opened()
+    manager.targets[CONTROL](first, "while there are")
+    comms.close()
+    manager.targets[CONTROL](second, "afterwards")
+    assert (first.closed, second.closed, asked) == (True, False, ["afterwards"])
 
 
 class Played:
