@@ -241,7 +241,9 @@ def test_logs_and_simulate(far: Any, cell: Any, capsys: Any) -> None:
 def test_help_is_there_for_both_forms(far: Any, cell: Any, shell: Any) -> None:
     far()
     info = shell.object_inspect("%%gpu")
-    assert "--session NAME" in info["docstring"]
+    for words in ("--session NAME", "%gpu use H100", "%%local", "gpu:H100", "%gpu vars"):
+        assert words in info["docstring"]
+    assert "Run this cell here" in shell.object_inspect("%%local")["docstring"]
 
 
 def test_ipython_completes_both_forms(far: Any, cell: Any, shell: Any) -> None:
