@@ -105,9 +105,7 @@ def _logs(notebook: Notebook, screen: OutputScreen, client: "Client", target: st
 def _attach(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:
     run = _run_id(target) if target else _to_attach(notebook, client.runs())
     view = client.run(run)
-    comms = notebook.comms_of_run(client)
-    if comms is not None:
-        comms.see(view)  # of an ended run, the frames come before its state
+    comms = notebook.comms_of_run(client, view)  # of an ended run, the frames come before its state
     watch = Watch(client.follow(run), client, screen, _observer(notebook, client, view), comms=comms)
     seen = watch.to_the_end()
     settle(notebook, screen, seen, waited=False)

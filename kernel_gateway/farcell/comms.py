@@ -26,6 +26,8 @@ Parent = dict[str, Any]
 Publish = Callable[[Message, Parent], None]
 """Publishes a message, unchanged, as what came of the request `parent`."""
 
+_WIDGET = "jupyter.widget"
+
 COMM_KINDS = frozenset({"comm_open", "comm_msg", "comm_close"})
 
 
@@ -92,6 +94,7 @@ class SessionComms:
         self._open: dict[str, StandIn] = {}
         self._shown: set[str] = set()
         self._opening: set[str] = set()
+        self._said: set[str] = set()
         self._held = _Held()
         self._parents = Parents()
         self._patience_s = patience_s
@@ -112,19 +115,24 @@ class SessionComms:
         """A comm message in a cell's frames, which is about to be published."""
         with self._lock:
             self._note(message)
+            self._said.add(_comm_of(message))
             if message.msg_type == "comm_open":
                 self._opening.add(_comm_of(message))
                 self._shown.discard(_comm_of(message))
 
-    def caught_up(self) -> None:
-        """All that the cell has said so far was published: now what the comms run said since then may follow."""
+    def caught_up(self, *, replayed: bool) -> None:
+        """All that the cell has said so far was published: now what the comms run said since then may follow.
+
+        What was `replayed` may be older than what was shown before it, so widgets are asked for their states."""
         with self._lock:
-            if not self._opening:
-                return
             opened, self._opening = self._opening, set()
+            said, self._said = self._said, set()
             self._shown |= opened
-            for message in self._held.take(opened):
+            for message in self._held.take(opened) if opened else ():
                 self.saw_aside(message)
+            for comm_id in sorted(said) if replayed else ():
+                if comm_id in self._open and self._open[comm_id].target_name == _WIDGET:
+                    self._tell(CommMessage("comm_msg", {"comm_id": comm_id, "data": {"method": "request_state"}}))
 
     # ---- what is said outside of cells ----------------------------------------------------------------
 

@@ -54,9 +54,10 @@ class FarComms:
         self._sessions: dict[SessionId, SessionComms] = {}
         self._last: dict[SessionId, int] = {}
 
-    def of_run(self, client: Asking) -> "RunComms":
-        """For a run that is about to be watched, on behalf of the request that is being executed."""
-        return RunComms(self, client, self._request())
+    def of_run(self, client: Asking, attached: RunView | None = None) -> "RunComms":
+        """For a run that is about to be watched, on behalf of the request that is being executed; one that is
+        `attached` to began before."""
+        return RunComms(self, client, self._request(), attached, replays=attached is not None)
 
     def find(self, session: SessionId) -> SessionComms | None:
         """A session's comms, if any were seen."""
@@ -119,9 +120,10 @@ class RunComms:
     _parent: Parent
     _view: RunView | None = None
     _comms: SessionComms | None = None
+    replays: bool = False
 
     def see(self, view: RunView) -> None:
-        """The run's state is this; known before it says anything of a comm."""
+        """The run's state is this."""
         self._view = view
         if self._comms is None and view.session:
             self._comms = self._all.find(view.session)
@@ -132,10 +134,12 @@ class RunComms:
         """The run said this of a comm; it is about to be published."""
         if self._comms is None and self._view is not None:
             self._comms = self._all.begin(self._client, self._view, self._parent)
+            self._comms.of_cell(self._parent)
         if self._comms is not None:
             self._comms.saw_in_cell(message)
 
     def caught_up(self) -> None:
         """Everything that was said up to now has been published."""
         if self._comms is not None:
-            self._comms.caught_up()
+            self._comms.caught_up(replayed=self.replays)
+            self.replays = False

@@ -12,6 +12,7 @@ from farcell.exchange.sessions import Sessions
 from farcell.options import CellOptions
 from farcell.watch import OutputScreen
 from farcell_protocol.ids import RunId
+from farcell_protocol.messages.api import RunView
 
 if TYPE_CHECKING:
     from farcell.client import Client
@@ -81,9 +82,9 @@ class Notebook:
         if self._tell is not None:
             self._tell(text)
 
-    def comms_of_run(self, client: "Client") -> "RunComms | None":
-        """Who looks after the widgets of a run that is about to be watched."""
-        return self.comms.of_run(client) if self.comms is not None else None
+    def comms_of_run(self, client: "Client", attached: RunView | None = None) -> "RunComms | None":
+        """Who looks after the widgets of a run that is about to be watched; see `FarComms.of_run`."""
+        return self.comms.of_run(client, attached) if self.comms is not None else None
 
     def heed_target(self) -> None:
         """Let go of an executor that is no longer the one to use; before anything is decided by its sessions."""

@@ -464,15 +464,19 @@ def test_widgets_of_a_kernel_that_died_live_on_in_the_next_with_their_newest_sta
     with notebook(home.environment, tmp_path) as kernel:
         front = Front(kernel)
         front.run(SLIDER)
+        runs = [front.newest_run()]
+        front.run("%%gpu cpu\nslider.value = 6")
+        runs.append(front.newest_run())
         moved = front.set(front.model("IntSliderModel"), value=7)
         front.until(lambda: front.texts(moved), "the callback ran")
-        run = front.newest_run()
         kernel.kill()
     with notebook(home.environment, tmp_path) as kernel:
         front = Front(kernel)
-        front.run(f"%gpu attach {run}")
+        for run in runs:
+            front.run(f"%gpu attach {run}")
         slider, label = front.model("IntSliderModel"), front.model("LabelModel")
         front.until(lambda: front.models[label]["value"] == "at 7", "its newest state")
+        front.until(lambda: front.models[slider]["value"] == 7, "the slider's too")
         moved = front.set(slider, value=8)
         front.until(lambda: front.models[label]["value"] == "at 8", "it still works")
         front.until(lambda: front.texts(moved), "and prints")

@@ -128,7 +128,7 @@ def test_answers_are_published_under_what_they_answer_and_the_rest_under_the_new
     comms: SessionComms, manager: Manager, front: Front
 ) -> None:
     comms.saw_in_cell(opens("a"))
-    comms.caught_up()
+    comms.caught_up(replayed=False)
     manager.hears("comm_msg", "a", "f-1")
     comms.saw_aside(says("a", 1, parent="f-1"))
     comms.of_cell(NEXT_CELL)
@@ -153,7 +153,7 @@ def test_what_is_said_aside_waits_until_the_cell_that_opened_the_comm_was_seen(
     comms.saw_in_cell(says("a", "older"))  # published by the cell's screen
     assert front.shown == []
     assert list(manager.comms) == ["a"]
-    comms.caught_up()
+    comms.caught_up(replayed=False)
     assert [(kind, data) for kind, _, data, _ in front.shown] == [("comm_msg", "newest"), ("comm_close", {})]
     assert manager.comms == {}
 
@@ -171,7 +171,7 @@ def test_what_waits_for_comms_that_never_open_is_given_up_when_it_is_too_much(
     for n in range(40):
         comms.saw_aside(Message("comm_msg", {"comm_id": "a", "data": n}, buffers=[bytes(2**20)]))
     comms.saw_in_cell(opens("a"))
-    comms.caught_up()
+    comms.caught_up(replayed=False)
     numbers = [data for _, _, data, _ in front.shown]
     assert numbers == list(range(40 - len(numbers), 40))
     assert 25 < len(numbers) < 35
@@ -183,7 +183,7 @@ def test_a_comm_of_an_ended_session_shows_its_newest_state_and_has_no_stand_in(
     comms.saw_aside(says("a", "newest"))
     comms.close()
     comms.saw_in_cell(opens("a"))
-    comms.caught_up()
+    comms.caught_up(replayed=False)
     assert [data for _, _, data, _ in front.shown] == ["newest"]
     assert manager.comms == {}
 
@@ -208,7 +208,7 @@ def hears_in_a_thread(manager: Manager, comm_id: str, msg_id: str) -> threading.
 def test_the_kernel_is_busy_with_a_message_until_all_is_said_to_it(manager: Manager, front: Front) -> None:
     comms = SessionComms(manager, front.publish, lambda told: None, CELL, patience_s=30)
     comms.saw_in_cell(opens("a"))
-    comms.caught_up()
+    comms.caught_up(replayed=False)
     busy = hears_in_a_thread(manager, "a", "f-1")
     comms.saw_aside(says("a", 1, parent="f-1"))
     comms.saw_aside(idle_after("another"))
@@ -239,6 +239,20 @@ def test_nobody_waits_twice_for_a_far_side_that_does_not_answer(manager: Manager
     while busy.is_alive():
         comms.saw_aside(idle_after("f-3"))
         busy.join(0.01)
+
+
+def test_widgets_of_a_replayed_run_are_asked_for_their_newest_state(
+    comms: SessionComms, told: list[CommMessage]
+) -> None:
+    other = Message("comm_open", {"comm_id": "b", "target_name": "of somebody's own", "data": {}})
+    for message in (opens("a"), other, opens("gone"), closes("gone")):
+        comms.saw_in_cell(message)
+    comms.caught_up(replayed=True)
+    comms.saw_in_cell(says("a", "older"))
+    comms.caught_up(replayed=True)
+    comms.caught_up(replayed=True)
+    asks = CommMessage("comm_msg", {"comm_id": "a", "data": {"method": "request_state"}})
+    assert told == [asks, asks]
 
 
 class Opened:
