@@ -77,7 +77,8 @@ class Keeper:
             case k.Execute():
                 self._execute(message)
             case k.Tell(worker, run, tell, payload):
-                self._worker(worker).tell(Tell(run, tell, payload))
+                if worker in self._workers:
+                    self._workers[worker].tell(Tell(run, tell, payload))
             case k.Ack(run, n):
                 self._runs.acknowledge(run, n)
                 self._look_whether_idle()

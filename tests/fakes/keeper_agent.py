@@ -138,9 +138,9 @@ class Agent:
         assert found is not None
         return found
 
-    def execute(self, worker: WorkerId, *steps: Iterable[object]) -> RunId:
+    def execute(self, worker: WorkerId, *steps: Iterable[object], aside: bool = False) -> RunId:
         run = new_run_id()
-        self.send(k.Execute(worker, run, json.dumps(steps).encode()))
+        self.send(k.Execute(worker, run, json.dumps(steps).encode(), aside))
         return run
 
     def said(self, run: RunId, text: str) -> Got:

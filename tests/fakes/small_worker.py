@@ -33,7 +33,8 @@ from farcell_protocol.messages.work import (
     ForkRefused,
     Hello,
     Output,
-    Work,
+    Tell,
+    ToWorker,
     ZygoteReady,
 )
 
@@ -55,14 +56,24 @@ class Main:
         signal.signal(signal.SIGINT, self.too_early)
         signal.signal(NUDGE, lambda *_: None)
         self.sock.sendall(framing.encode(self.hello()))
-        decoder = msgspec.msgpack.Decoder(Work)
+        decoder: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
         for body in records(self.sock):
             work = decoder.decode(body)
+            if isinstance(work, Tell):
+                self.told(work)
+                continue
+            if work.aside:
+                continue
             self.run, self.n, self.early = work.run, 0, False
             self.sock.sendall(framing.encode(Began(work.run)))
             for name, *arguments in json.loads(work.payload):
                 getattr(self, name)(*arguments)
             self.out(End("ok"), end=True)
+
+    def told(self, tell: Tell) -> None:
+        """The first thing a run aside is told is its one frame."""
+        self.run, self.n = tell.run, 0
+        self.say(f"told {tell.payload.decode()}")
 
     def hello(self) -> Hello:
         namespace = os.stat("/proc/self/ns/pid").st_ino

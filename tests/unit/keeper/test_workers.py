@@ -8,6 +8,7 @@ import pytest
 
 from farcell_protocol.errors import Cancelled
 from farcell_protocol.frames import End
+from farcell_protocol.ids import new_tell_id, new_worker_id
 from farcell_protocol.messages import keeping as k
 from tests.fakes.keeper_agent import Agent, KeeperProcess, eventually, is_running
 
@@ -127,6 +128,27 @@ def test_an_interrupt_for_a_run_that_waits_reaches_it_when_it_has_begun_and_no_o
     agent.send(k.SendInterrupt(worker, first))
     assert agent.ended(waiting).text == "waitinginterrupted once"
     assert agent.ended(first).text == "waitinginterrupted"
+
+
+def test_what_runs_aside_is_told_things_and_holds_no_cell_up(agent: Agent, worker: str) -> None:
+    aside = agent.execute(worker, aside=True)
+    cell = agent.execute(worker, ["until_interrupted"])
+    agent.said(cell, "waiting")
+    agent.send(k.Tell(worker, aside, new_tell_id(), b"something"), k.SendInterrupt(worker, aside))
+    assert agent.greet().workers[0].running == cell
+    agent.send(k.Resume(cell, 0), k.Resume(aside, 0), k.SendInterrupt(worker, cell))
+    assert agent.said(aside, "told").text == "told something"
+    assert agent.ended(cell).text == "waitinginterrupted"
+    agent.send(k.Stop(worker, 0, None))
+    assert agent.ended(aside).end.outcome == "lost"
+
+
+def test_what_a_run_is_told_that_is_not_there_is_dropped(agent: Agent, worker: str) -> None:
+    ended = agent.execute(worker, ["say", "done"])
+    agent.ended(ended)
+    agent.send(k.Tell(worker, ended, new_tell_id(), b""), k.Tell(new_worker_id(), ended, new_tell_id(), b""))
+    assert agent.ended(agent.execute(worker, ["say", "alive"])).text == "alive"
+    assert not agent.refused
 
 
 def test_an_interrupt_for_a_run_that_has_ended_does_nothing(agent: Agent, worker: str) -> None:
