@@ -37,7 +37,7 @@ class Asides:
         self._comms[sent["header"]["msg_id"]] = None
         if len(self._comms) > _REMEMBERED:
             del self._comms[next(iter(self._comms))]
-        self._client.session.send(self._client.shell_channel.socket, sent, buffers=message.buffers)
+        self._requests.send(self._client.shell_channel, sent, message.buffers)
 
     @contextmanager
     def answering(self, parent: str) -> Iterator[bool]:
@@ -52,10 +52,13 @@ class Asides:
         asked: dict[str, Any] = {"prompt": content["prompt"], "password": content["password"]}
         self._question = self._outbox.post_numbered(Message("input_request", asked))
         if not self._question:
-            self._client.input(_END_OF_FILE)
+            self._answer(_END_OF_FILE)
 
     def reply(self, request: int, value: str) -> None:
         """The answer to the question that was this frame."""
         if request and request == self._question:
             self._question = 0
-            self._client.input(value)
+            self._answer(value)
+
+    def _answer(self, value: str) -> None:
+        self._requests.send(self._client.stdin_channel, self._requests.message("input_reply", {"value": value}))

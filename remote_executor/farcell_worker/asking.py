@@ -5,7 +5,7 @@ The two come on different sockets, in either order; a kernel interrupted at the 
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -80,12 +80,26 @@ class Requests:
         silent = message["content"].get("silent", True)
         asked = Asked(self._loop, message["header"]["msg_id"], begun, silent=silent)
         self._asked[asked.msg_id] = asked
-        channel.send(message)
+        self.send(channel, message)
         return asked
 
-    def wake(self) -> None:
-        """Give the kernel's loop something to do: ipykernel notices an interrupted `await` only then."""
-        self._client.shell_channel.send(self.message("kernel_info_request", {}))
+    def send(self, channel: Any, message: Incoming, buffers: Sequence[bytes] = ()) -> None:
+        """Send a message through the asynchronous socket itself. The session would go around it, and ZMQ tells of what
+        has arrived only once: if it happens to do so during a send that the socket does not know of, nobody looks."""
+        channel.socket.send_multipart([*self._client.session.serialize(message), *buffers])
+
+    def after_interrupt(self) -> None:
+        """Have the kernel's loop do something more: ipykernel notices an interrupted `await` only then. And it may have
+        been interrupted as it was about to say `idle`, so whatever was asked before is over when this is."""
+        earlier = [asked for asked in self._asked.values() if not asked.idle.done()]
+        self._settling = self._loop.create_task(self._settle(earlier, self.ask("kernel_info_request", {})))
+
+    async def _settle(self, earlier: list[Asked], last: Asked) -> None:
+        await last.reply
+        await self.finished(last)
+        for asked in earlier:
+            if not asked.idle.done():
+                asked.idle.set_result(None)
 
     async def finished(self, asked: Asked) -> Incoming | None:
         """Wait until all of a request's output has been taken; its reply's content, or null if it will never come."""

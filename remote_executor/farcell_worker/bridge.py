@@ -30,6 +30,9 @@ START_DEADLINE_S = 60.0
 _LEFT_ON_THE_WAY_S = 0.1
 """How long output may take that a kernel sent before it ended."""
 
+_AGAIN_AFTER_S = 0.25
+"""IPython forgets an interrupt that comes while it prepares to run a cell: one that came so early is sent again."""
+
 _GUEST = "__import__('farcell_worker.guest', fromlist=['guest']).guest()"
 
 
@@ -49,6 +52,7 @@ class Bridge:
         self._language = ""
         self._has_guest = False
         self._next_count = 1
+        self._requests_made = 0
         self._errors_said = 0
         self._running = self._begun = self._interrupt_wanted = False
 
@@ -151,6 +155,7 @@ class Bridge:
         """An `execute_request`, open to interrupts to its last output; its reply, or null if an interrupt lost it."""
         self._begun = self._interrupt_wanted = False
         self._running = True
+        self._requests_made += 1
         # Whoever sends the cells decides what an error means for the next.
         content = {"user_expressions": {}, "stop_on_error": False, **content}
         asked = self._requests.ask("execute_request", content, msg_id, self._has_begun)
@@ -165,14 +170,19 @@ class Bridge:
         self._begun = True
         if self._interrupt_wanted:
             self._interrupt_now()
+            self._loop.call_later(_AGAIN_AFTER_S, self._interrupt_again, self._requests_made)
+
+    def _interrupt_again(self, request: int) -> None:
+        if self._running and self._requests_made == request:
+            self._interrupt_now()
 
     def _interrupt_now(self) -> None:
         self._process.interrupt(self._interrupt_by_message)
-        self._loop.call_soon_threadsafe(self._requests.wake)
+        self._loop.call_soon_threadsafe(self._requests.after_interrupt)
 
     def _interrupt_by_message(self) -> None:
-        message = self._client.session.msg("interrupt_request", {})
-        self._loop.call_soon_threadsafe(self._client.control_channel.send, message)
+        message = self._requests.message("interrupt_request", {})
+        self._loop.call_soon_threadsafe(self._requests.send, self._client.control_channel, message)
 
     def _reply(self, content: Incoming) -> Reply:
         ok = content["status"] == "ok"
