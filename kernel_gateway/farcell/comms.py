@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farcell.standins import StandIn, register, unregister
+from farcell_protocol.errors import FarcellError
 from farcell_protocol.frames import Message
 from farcell_protocol.messages.cells import CommMessage
 
@@ -174,8 +175,13 @@ class SessionComms:
                 [bytes(buffer) for buffer in message.get("buffers") or []],
                 msg_id,
             )
+            try:
+                self._tell(told)
+            except FarcellError as err:
+                text = f"the far widget was not told: {err.message}\n"
+                self._publish(Message("stream", {"name": "stderr", "text": text}), self._parents.find(msg_id))
+                return
             self._unanswered[msg_id] = done
-            self._tell(told)
         self._wait_for_answer(msg_id, done)
 
     def _wait_for_answer(self, msg_id: str, done: threading.Event) -> None:

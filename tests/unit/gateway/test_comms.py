@@ -11,7 +11,7 @@ from farcell.comms import SessionComms
 from farcell.commsrun import FarComms
 from farcell.follow import Batch, Changed
 from farcell.standins import CONTROL
-from farcell_protocol.errors import SessionEnded
+from farcell_protocol.errors import MessageTooLarge, SessionEnded
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId, SessionId, comms_run_of
 from farcell_protocol.messages.api import Interpreter, RunRequest
@@ -122,6 +122,16 @@ def test_what_a_front_end_says_is_passed_on_unchanged(
     ]
     comms.close()
     assert manager.comms == {}
+
+
+def test_what_cannot_be_passed_on_is_said_under_the_message_that_it_was(manager: Manager, front: Front) -> None:
+    def refuse(told: CommMessage) -> None:
+        raise MessageTooLarge("70 MB, over the limit of 64")
+
+    comms = SessionComms(manager, front.publish, refuse, CELL, patience_s=30)
+    comms.saw_in_cell(opens("a"))
+    manager.hears("comm_msg", "a", "f-1")
+    assert front.shown == [("stream", "the far widget was not told: 70 MB, over the limit of 64\n", None, "f-1")]
 
 
 def test_answers_are_published_under_what_they_answer_and_the_rest_under_the_newest_cell(
