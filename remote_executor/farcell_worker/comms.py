@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 
 from farcell_protocol.messages.cells import CommMessage
@@ -85,8 +85,6 @@ class Comms:
 def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     while True:
-        try:
+        # These come out of tasks that a handler started; what handlers raise themselves has been said.
+        with suppress(SystemExit, KeyboardInterrupt):
             loop.run_forever()
-        except SystemExit:
-            # Of a task that a handler started; what handlers raise themselves has been said.
-            continue

@@ -1,5 +1,7 @@
 """What a front end says to comms while a cell has the main thread."""
 
+import pytest
+
 from farcell_protocol.frames import Message
 from farcell_protocol.messages.cells import Cell
 from tests.unit.worker.standin import PYTHON, FarWorker, Ran
@@ -85,6 +87,20 @@ def test_a_callback_is_handled_in_the_main_thread_unless_a_cell_has_it_and_may_s
     worker.up_to(comms, text_has("a task\n"))
     list(worker.frames(run))
     assert worker.run("where").result == "[True, False]"
+
+
+@pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "ValueError"])
+def test_a_task_of_a_callback_that_raises_does_not_end_the_handling_of_messages(worker: FarWorker, name: str) -> None:
+    worker.run(
+        handling(
+            "print('heard', data)\nasyncio.ensure_future(fail())", f"import asyncio\nasync def fail(): raise {name}"
+        )
+    )
+    comms = worker.open_comms()
+    busy(worker)
+    for n in range(3):
+        worker.tell(comms, says("comm_msg", n))
+        worker.up_to(comms, text_has(f"heard {n}"))
 
 
 def test_the_output_of_a_cells_children_is_not_taken_for_a_callbacks(worker: FarWorker) -> None:
