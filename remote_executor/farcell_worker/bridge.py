@@ -128,6 +128,8 @@ class Bridge:
             return shaking.result()
         shaking.cancel()
         how = f"ended with {ended.result()}" if ended.done() else f"did not answer within {START_DEADLINE_S:.0f} s"
+        if ended.done():
+            self._process.join_words(_LEFT_ON_THE_WAY_S)
         words = self._process.last_words.strip()
         raise WorkerNotStarted(f"the Jupyter kernel {self._kernel or 'ipykernel'} {how}. {words}".strip())
 
@@ -226,6 +228,7 @@ class Bridge:
 
     async def _end_as_kernel(self, status: int) -> None:
         await self._requests.quiet(_LEFT_ON_THE_WAY_S)
+        self._process.join_words(_LEFT_ON_THE_WAY_S)
         self._outbox.write("stderr", self._process.last_words)
         self._outbox.flush()
         end_like(status)

@@ -1,5 +1,8 @@
 """A Jupyter kernel as a process of ours: started on `ipc` sockets in a folder nobody else can look into, interrupted,
-and its end noticed."""
+and its end noticed.
+
+None of its channels is a TCP port. ipykernel by itself opens one on the loopback, to hear what forked processes print.
+"""
 
 import os
 import resource
@@ -89,13 +92,18 @@ class KernelProcess:
             raise WorkerNotStarted(f"the kernel's program cannot be started: {err}") from err
         finally:
             os.close(write_end)
-        threading.Thread(target=self._read_last_words, args=[read_end], name="farcell-words", daemon=True).start()
+        self._words = threading.Thread(target=self._read_last_words, args=[read_end], daemon=True)
+        self._words.start()
         threading.Thread(target=lambda: ended(self._process.wait()), name="farcell-kernel", daemon=True).start()
 
     @property
     def last_words(self) -> str:
         """The end of what it wrote where no kernel should: a crash's report, or why it did not start."""
         return bytes(self._tail).decode("utf-8", "backslashreplace")
+
+    def join_words(self, seconds: float) -> None:
+        """Wait until nobody is left who could add to its last words, but no longer than that."""
+        self._words.join(seconds)
 
     def forget_words(self) -> None:
         """What it wrote so far was not its last."""
