@@ -26,6 +26,7 @@ from traitlets.config import Config
 from farcell_protocol.messages.cells import Cell
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.session import FarSession
+from farcell_worker.transport import QUIT_REFUSED
 
 _answered: ContextVar[dict[str, Any] | None] = ContextVar("farcell_answered", default=None)
 """The comm's message that is being handled here, which is then the parent of what is said; null in cells."""
@@ -79,7 +80,7 @@ class ZMQInteractiveShell(_ShellOverZMQ):
 
     def ask_exit(self) -> None:
         """`quit` in a far cell: the session is not the cell's to end."""
-        print("farcell: quit() does not end a far session; `%gpu stop` does", file=sys.stderr)
+        print(QUIT_REFUSED, file=sys.stderr)
 
     def system_piped(self, cmd: str) -> None:
         """`!cmd`, as the base class; interrupted while the command is being started, that has no child to stop yet

@@ -71,6 +71,7 @@ class KernelTransport(Protocol):
     11. Comm messages are handled one after the other, in the order of the calls; those that came before a cell, before
        the cell. An exception of a handler's is shown as the kernel shows it, and the next is handled. The last that
        answers a message is a `status` message, idle.
+    12. When the kernel's process ends, this process does, in the same way: by its exit status or its signal.
     """
 
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
