@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from farcell_executor.calls import Caller, find
-from farcell_executor.farewell import Patience, stop_here
+from farcell_executor.farewell import Patience, stop_here, stop_there
 from farcell_executor.lock import data_lock
 from farcell_protocol.errors import ExecutorUnreachable, Unavailable
 from farcell_protocol.ids import new_run_id
@@ -126,3 +126,29 @@ def test_a_keeper_that_does_not_leave_is_named_with_how_to_end_it(where: Places)
         fcntl.flock(keeper, fcntl.LOCK_EX)
         with pytest.raises(Unavailable, match=r"the keeper \(process 4711\) was told to leave and has not for 0.3 s"):
             stop_here(where, leave_workers=False, dismiss_keeper=lambda _: True, patience=SHORT)
+
+
+class Leaving(Caller):
+    """An executor on another host, which still answers so many times."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__("http://far:8765", "token")
+        self.__dict__["left"] = answers
+
+    def ask(self, method: str, path: str, kind: Any, body: object = None, timeout_s: float = 0.0) -> Any:
+        if path == "/stop":
+            return Stopped(ended=2, left=1)
+        self.__dict__["left"] -= 1
+        if self.__dict__["left"] < 0:
+            raise ExecutorUnreachable("nobody answers")
+        return None
+
+
+def test_an_executor_elsewhere_has_stopped_when_nobody_answers_any_more():
+    said = stop_there(Leaving(2), leave_workers=False)
+    assert said == "stopped; 2 workers ended; 1 worker out of reach: stopped when the agent there connects again"
+
+
+def test_an_executor_elsewhere_that_goes_on_answering_is_named():
+    with pytest.raises(Unavailable, match=r"http://far:8765 still answers 0.3 s after it was told to leave"):
+        stop_there(Leaving(1000), leave_workers=False, patience=SHORT)
