@@ -18,15 +18,16 @@ class Cell:
 class Case:
     """Cells run one after the other; the messages of all of them are compared, except those of `after`.
 
-    `after` puts back what the case changed in the shared kernels. `limit` says why the two sides are known to differ:
-    the case must then fail, so that a limit that is gone is noticed. `awaits` names what is still to be built for it.
+    `after` puts back what the case changed in the shared kernels. `late` says that a plain kernel may show some of the
+    output after its cell has ended, since it reads descriptors at its leisure. `limit` says why the two sides are known
+    to differ: the case must then fail, so that a limit that is gone is noticed.
     """
 
     name: str
     cells: tuple[Cell, ...]
     after: str = ""
     limit: str = ""
-    awaits: str = ""
+    late: bool = False
 
 
 def here(code: str) -> Cell:
@@ -45,9 +46,9 @@ class Subject:
     def __init__(self) -> None:
         self.cases: list[Case] = []
 
-    def __call__(self, name: str, *cells: str | Cell, after: str = "", limit: str = "", awaits: str = "") -> None:
+    def __call__(self, name: str, *cells: str | Cell, after: str = "", limit: str = "", late: bool = False) -> None:
         made = tuple(cell if isinstance(cell, Cell) else Cell(_dedented(cell)) for cell in cells)
-        self.cases.append(Case(name, made, _dedented(after), limit, awaits))
+        self.cases.append(Case(name, made, _dedented(after), limit, late))
 
 
 def _dedented(code: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fidelity.case import Case
+from tests.fidelity.case import Case, Cell
 from tests.fidelity.cells.asking import asking
 from tests.fidelity.cells.concurrent import concurrent
 from tests.fidelity.cells.displays import displays
@@ -35,15 +35,29 @@ SUBJECTS = {
 def _cases() -> Iterator[object]:
     for name, subject in SUBJECTS.items():
         for case in subject.cases:
-            marks = []
-            if case.limit:
-                marks.append(pytest.mark.xfail(reason=f"known limit: {case.limit}", strict=True))
-            if case.awaits:
-                marks.append(pytest.mark.xfail(reason=f"awaits {case.awaits}", strict=False))
-            yield pytest.param(case, id=f"{name}: {case.name}", marks=marks)
+            known = [pytest.mark.xfail(reason=f"known limit: {case.limit}", strict=True)] if case.limit else []
+            yield pytest.param(case, id=f"{name}: {case.name}", marks=known)
 
 
-@pytest.mark.parametrize("case", _cases())
+ALTERED = {
+    "stream": "print(there)",
+    "display_data": "display(there)",
+    "update_display_data": "display(0, display_id='told').update(there)",
+    "clear_output": "from IPython.display import clear_output\nclear_output(wait=there)",
+    "execute_result": "there",
+    "error": "raise ValueError(there)",
+    "nothing at all": "if there:\n    print()",
+}
+
+
+def test_a_far_cell_that_says_something_else_is_told_apart(both: Pair):
+    begin = Cell("import sys\nthere = 'farcell_worker' in sys.modules")
+    local, far = both.run(Case("altered", (begin, *(Cell(code) for code in ALTERED.values()))))
+    for kind, ours, theirs in zip(["", *ALTERED], local, far, strict=True):
+        assert bool(differences([ours], [theirs])) == bool(kind), kind
+
+
+@pytest.mark.parametrize("case", list(_cases()))
 def test_a_far_cell_says_what_a_local_one_says(both: Pair, case: Case):
     local, far = both.run(case)
     found = differences(local, far)

@@ -124,10 +124,6 @@ NORMAL = [
     ("Wall time: 5.96 μs", "Wall time: 12 ms"),
     ("100%|██| 3/3 [00:00<00:00, 3000.51it/s]", "100%|██| 3/3 [00:01<00:00, 2.5it/s]"),
     ("id 9f86d081884c7d659a2feaa0c55ad015", "id 0123456789abcdef0123456789abcdef"),
-    (
-        "[... skipping similar frames: f at line 4 (476 times)]",
-        "[... skipping similar frames: f at line 4 (461 times)]",
-    ),
     ("msg 40a14044-11a69e6a100f8b8210687db0_24059_413", "msg 0f01f3ea-5a78cc7f325ad909f42d54fa_24060_420"),
 ]
 

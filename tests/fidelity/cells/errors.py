@@ -258,9 +258,9 @@ errors("a bare assertion", "assert 1 > 2")
 errors(
     "recursion",
     """
-import sys
+import inspect, sys
 usual = sys.getrecursionlimit()
-sys.setrecursionlimit(250)
+sys.setrecursionlimit(len(inspect.stack(0)) + 50)
 def down(n):
     return down(n + 1)
 try:

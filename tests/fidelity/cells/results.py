@@ -39,7 +39,7 @@ results("In has the cells", "first = 'one'", "In[-2]")
 results("_i and _ih", "'asked'", "_i", "_ih[-3:]")
 results("_ is not taken when None", "5", "None", "_")
 results("_ taken by the user", "_ = 'mine'", "7", "_", after="del _")
-results("a result here is _ there", here("41"), "_", limit="`_` is the last result of the side that the cell runs on")
+results("a result here is _ there", here("41"), "_")
 results("a result there is _ here", "42", here("_"))
 results("a result there is in Out here", "43", here("Out[max(Out)]"))
 results(

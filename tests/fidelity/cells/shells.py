@@ -80,8 +80,9 @@ shells(
 import subprocess
 print('before', flush=True)
 subprocess.run(['echo', 'child'])
-print('after')
+None
 """,
+    late=True,
 )
 shells(
     "os.system",
@@ -89,7 +90,9 @@ shells(
 import os
 print('before', flush=True)
 os.system('echo child')
+None
 """,
+    late=True,
 )
 shells(
     "subprocess captured",
@@ -122,9 +125,9 @@ pid = os.fork()
 if pid == 0:
     print('in the child', flush=True)
     os._exit(0)
-os.waitpid(pid, 0)
-print('in the parent')
+assert os.waitpid(pid, 0)[1] == 0
 """,
+    late=True,
 )
 shells(
     "multiprocessing prints",
@@ -136,8 +139,9 @@ context = mp.get_context('fork')
 for n in range(2):
     p = context.Process(target=say, args=(n,))
     p.start(); p.join()
-print('done', p.exitcode)
+assert p.exitcode == 0
 """,
+    late=True,
 )
 shells(
     "a process pool",

@@ -77,6 +77,7 @@ import os
 os.write(1, b'from the descriptor\n')
 None
 """,
+    late=True,
 )
 streams(
     "os.write to 2",
@@ -85,6 +86,7 @@ import os
 os.write(2, b'to the other\n')
 None
 """,
+    late=True,
 )
 streams(
     "invalid UTF-8 through os.write",
@@ -93,6 +95,7 @@ import os
 os.write(1, b'caf\xc3\xa9 \xff\xfe\n')
 None
 """,
+    late=True,
 )
 streams(
     "invalid UTF-8 through sys.stdout.buffer",
@@ -112,6 +115,7 @@ libc.puts(b'from C')
 libc.fflush(None)
 None
 """,
+    late=True,
 )
 streams(
     "sys.stdout.write returns",
