@@ -18,9 +18,10 @@ from farcell.notebook import Notebook
 from farcell.options import CellOptions
 from farcell.packing.request import CellText, cell_of, request_of
 from farcell.packing.values import Parcel, pack
+from farcell.parties import Following, OutputScreen
 from farcell.presses import Presses
 from farcell.status import STARTING_EXECUTOR, Line
-from farcell.watch import Following, OutputScreen, Seen, Watch
+from farcell.watch import Seen, Watch
 from farcell_protocol.errors import ErrorInfo, FarcellError, SessionEnded
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId

@@ -12,8 +12,9 @@ from farcell.exchange.standing import still_there
 from farcell.failures import raise_outcome
 from farcell.notebook import Notebook
 from farcell.options import LOCAL, Command, OptionError, options_text, parse_options, split
+from farcell.parties import OutputScreen
 from farcell.variables import variables_shown
-from farcell.watch import OutputScreen, Watch
+from farcell.watch import Watch
 from farcell_protocol.errors import NotFound, Unavailable
 from farcell_protocol.frames import Message
 from farcell_protocol.gpus import parse_gpus

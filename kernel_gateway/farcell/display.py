@@ -8,8 +8,8 @@ from typing import Any
 
 from farcell.commsrun import FarComms
 from farcell.inputs import KernelQuestion, Question, TerminalQuestion
+from farcell.parties import OutputScreen
 from farcell.status import Line
-from farcell.watch import OutputScreen
 from farcell_protocol.frames import Message
 
 _COLOURS = {"busy": "inherit", "quiet": "gray", "bad": "#b35900"}

@@ -10,7 +10,7 @@ from farcell import config
 from farcell.exchange.homeward import Departure
 from farcell.exchange.sessions import Sessions
 from farcell.options import CellOptions
-from farcell.watch import OutputScreen
+from farcell.parties import OutputScreen
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.api import RunView
 

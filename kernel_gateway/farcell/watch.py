@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
@@ -11,72 +10,19 @@ from farcell import follow
 from farcell.backlog import Backlog
 from farcell.failures import FarInterrupt, is_shown
 from farcell.inputs import Inputs, Question
+from farcell.parties import Comms, Following, OutputScreen, Steering
 from farcell.presses import Presses
-from farcell.status import Line, Screen, StatusLine, end_line, progress_line, seconds_text
+from farcell.status import Line, StatusLine, end_line, progress_line, seconds_text
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.frames import Elided, End, Frame, Message, ValueBack
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.api import RunView
-from farcell_protocol.messages.cells import Told
 
 _POLL_S = 0.1
 """How soon a press of the stop button is noticed at the latest; see `Presses`."""
 
 _ASKING_POLL_S = 0.01
 """The same for an answer of the user's."""
-
-
-class OutputScreen(Screen, Protocol):
-    """A screen that also shows output."""
-
-    def show(self, message: Message) -> None:
-        """Show a Jupyter message of the far side, after whatever was printed here before."""
-
-    def ask(self, prompt: str, password: bool) -> Question | None:
-        """Ask the user; None where nobody can answer."""
-
-
-class Following(Protocol):
-    """What is needed of `follow.Follower`."""
-
-    @property
-    def run(self) -> RunId:
-        """The run it follows."""
-
-    def next(self, timeout_s: float | None) -> follow.Event | None:
-        """What happened next, or None after `timeout_s`."""
-
-    def close(self) -> None:
-        """Follow no more."""
-
-    def leave_the_rest(self) -> None:
-        """Take nothing more; the run is about to end."""
-
-
-class Steering(Protocol):
-    """What is needed of the client to stop a run and to tell it something."""
-
-    def interrupt(self, run: RunId) -> None:
-        """SIGINT."""
-
-    def cancel(self, run: RunId, grace_s: float = 2.0) -> None:
-        """By force."""
-
-    def tell(self, run: RunId, told: Told) -> None:
-        """Something it asked for."""
-
-
-class Comms(Protocol):
-    """Who looks after the run's widgets."""
-
-    def see(self, view: RunView) -> None:
-        """The run's state is this."""
-
-    def saw(self, message: Message) -> None:
-        """It says this of a widget, which is shown next."""
-
-    def caught_up(self) -> None:
-        """Everything that it said up to now is shown."""
 
 
 @dataclass
