@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from tests.fidelity.normal import Output, normalised
+from tests.fidelity.normal import UNNAMED, Output, in_text, normalised
 from tests.system.notebooks import Shown
 
 _SHOWN_CHARS = 3000
@@ -17,11 +17,14 @@ class Said:
 
     outputs: tuple[Output, ...]
     status: str
+    failed: tuple[str, str] = ("", "")
+    """The name and text of its exception, as the answer has them: a runner of notebooks quotes these."""
 
 
 def said(shown: Shown) -> Said:
     """A cell's output as it is compared."""
-    return Said(tuple(normalised(shown.messages)), shown.status)
+    failed = str(shown.reply.get("ename", "")), in_text(str(shown.reply.get("evalue", "")))
+    return Said(tuple(normalised(shown.messages)), shown.status, failed)
 
 
 def differences(local: Sequence[Said], far: Sequence[Said]) -> list[str]:
@@ -39,6 +42,8 @@ def _cell_differences(local: Said, far: Said) -> list[str]:
     ]
     if local.status != far.status:
         found.append(f"answered {local.status!r} locally, {far.status!r} far")
+    elif far.failed != local.failed != UNNAMED:
+        found.append(f"failed with {local.failed} locally, {far.failed} far")
     return found
 
 

@@ -55,6 +55,9 @@ IGNORED = {
     "execute_input": "the source as sent, which has the magic in it",
 }
 
+UNNAMED = ("NoneType", "None")
+"""How ipykernel's answer calls an error that was raised while the result was being shown; a far cell's has its name."""
+
 STATUS_LINE = "farcell-"
 """How the display id of a far cell's own status line begins: the one thing a far cell has that a local one has not."""
 

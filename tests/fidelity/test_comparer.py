@@ -93,6 +93,12 @@ def test_another_answer_is_a_difference():
     assert differences([cell()], [cell(status="error")]) == ["cell 1: answered 'ok' locally, 'error' far"]
 
 
+def test_another_error_in_the_answer_is_a_difference():
+    ours, theirs = (said(Shown([], "error", {"ename": name, "evalue": "no"})) for name in ("KeyError", "ValueError"))
+    assert differences([ours], [ours]) == []
+    assert differences([ours], [theirs])
+
+
 def test_another_number_of_cells_is_a_difference():
     assert differences([cell(), cell()], [cell()])
 

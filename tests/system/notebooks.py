@@ -28,6 +28,7 @@ class Shown:
 
     messages: list[Message] = field(default_factory=list)
     status: str = ""
+    reply: dict[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -116,18 +117,18 @@ class Notebook:
             if message["parent_header"].get("msg_id") != request:
                 continue
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                shown.status = self._reply(request, deadline)
+                shown.reply = self._reply(request, deadline)
+                shown.status = shown.reply["status"]
                 return shown
             shown.messages.append(message)
         return shown
 
-    def _reply(self, request: str, deadline: float) -> str:
+    def _reply(self, request: str, deadline: float) -> dict[str, Any]:
         while True:
             reply = self.client.get_shell_msg(timeout=max(1, deadline - time.monotonic()))
             if reply["parent_header"].get("msg_id") == request:
-                status = reply["content"]["status"]
-                assert isinstance(status, str)
-                return status
+                content: dict[str, Any] = reply["content"]
+                return content
 
     def interrupt(self) -> None:
         """The stop button: SIGINT to the kernel's whole process group."""
