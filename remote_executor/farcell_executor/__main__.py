@@ -6,10 +6,9 @@ import os
 import sys
 from pathlib import Path
 
+from farcell_executor.lock import IN_USE
 from farcell_executor.settings import settings_from
 from farcell_protocol.errors import DataDirectoryInUse, FarcellError
-
-IN_USE = 75  # EX_TEMPFAIL of sysexits.h: somebody else does it already
 
 
 def main() -> int:

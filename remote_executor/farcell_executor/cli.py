@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from farcell_executor.calls import Caller, find
+from farcell_executor.lock import IN_USE
 from farcell_executor.settings import DEFAULT_PORT
 from farcell_protocol.errors import BadRequest, DataDirectoryInUse, FarcellError
 from farcell_protocol.ids import NodeId
@@ -20,7 +21,6 @@ tokens = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True)
 app.add_typer(tokens, name="token")
 
 Data = Annotated[Path | None, typer.Option(help="the data directory, else FARCELL_DATA or the usual one")]
-IN_USE = 75  # EX_TEMPFAIL of sysexits.h: somebody else does it already
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from farcell_executor.calls import Caller, find
-from farcell_executor.lock import lock_holder, wait_until_free
+from farcell_executor.lock import IN_USE, lock_holder, wait_until_free
 from farcell_protocol.errors import ExecutorUnreachable, Unavailable
 from farcell_protocol.messages.api import Stopped
 from farcell_protocol.places import Places
+
+_LAST_MOMENTS_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def stop_here(
         ExecutorUnreachable: there is nothing to stop.
         Unavailable: something did not leave in time; the text has its pid, how long that was, and what to do.
     """
+    wait_until_free(where.start_lock, patience.start_s)  # a kernel may be starting one just now
     if not _is_held(where, patience):
         if leave_workers or wait_until_free(where.keeper_lock, 0.0) or not wait_until_free(where.agent_lock, 0.0):
             find(where, url=None, token=None)  # raises: none runs
@@ -112,10 +115,12 @@ def _stop_remains(where: Places, dismiss_keeper: Callable[[Places], bool], patie
         _wait_for_keeper(where, patience)
         return "stopped its keeper"
     _start_successor(where, patience)
+    _is_held(where, patience)
     return _stop_running(where, find(where, url=None, token=None), False, patience)
 
 
 def _start_successor(where: Places, patience: Patience) -> None:
+    """Have an executor there, whoever starts it: somebody else may do so at this very moment."""
     ready, said = os.pipe()
     command = [sys.executable, "-m", "farcell_executor", "--embedded", "--data", str(where.data)]
     process = subprocess.Popen(
@@ -125,8 +130,8 @@ def _start_successor(where: Places, patience: Patience) -> None:
     with open(ready, "rb", buffering=0) as pipe:
         if select.select([pipe], [], [], patience.start_s)[0] and pipe.read(1):
             return
-    process.kill()
-    process.wait()
+    if _exit_status(process) == IN_USE:
+        return
     keeper = _keeper_pid(where)
     raise Unavailable(
         f"workers are left of an earlier executor, and the one that should adopt and end them did not start within"
@@ -134,6 +139,15 @@ def _start_successor(where: Places, patience: Patience) -> None:
         keeper=keeper,
         waited_s=patience.start_s,
     )
+
+
+def _exit_status(process: "subprocess.Popen[bytes]") -> int:
+    """How it left; one that stays in spite of having failed is killed."""
+    try:
+        return process.wait(_LAST_MOMENTS_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _wait_for_keeper(where: Places, patience: Patience) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.places import Places
 
+IN_USE = 75
+"""The exit status of an executor that finds another on its data directory: EX_TEMPFAIL of sysexits.h."""
+
 
 class DataLock:
     """The held lock. Its text names the holder: pid, address and version, as JSON."""

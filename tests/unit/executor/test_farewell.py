@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -77,6 +78,19 @@ def test_workers_that_outlived_a_killed_executor_are_ended(home: Home):
     assert is_alive(worker)
     assert home.farcell("stop").stdout == "no executor was running; stopped; 1 worker ended\n"
     assert not is_alive(worker)
+
+
+def test_an_executor_that_somebody_starts_at_the_same_moment_is_stopped_too(home: Home):
+    home.daemon()
+    worker = start_worker(home)
+    home.farcell("stop", "--leave-workers")
+    starting = subprocess.Popen([sys.executable, "-m", "farcell_executor", "--embedded"], env=home.environment())
+    home.started.append(starting)
+    stopped = home.farcell("stop")
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    assert starting.wait(15) in (0, 75)
+    assert not is_alive(worker)
+    assert not lock_is_held(home.where.keeper_lock)
 
 
 @pytest.fixture
