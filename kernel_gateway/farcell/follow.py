@@ -15,6 +15,7 @@ from farcell_protocol.errors import FarcellError, FramingError, Unavailable
 from farcell_protocol.frames import Frame, Heard, decode_frame
 from farcell_protocol.ids import RunId, TellId
 from farcell_protocol.messages.api import RunView
+from farcell_protocol.pieces import Joiner
 
 HELD_BYTES = 8 * 2**20
 """How many bytes of frames wait for a slow reader before the executor is asked to pause."""
@@ -29,7 +30,8 @@ class Changed:
 
 @dataclass(frozen=True)
 class Batch:
-    """Frames numbered from `first`, each exactly once and in order."""
+    """Frames numbered from `first`, each exactly once and in order. A message that came in pieces stands in the place
+    of its last one; the others are empty."""
 
     first: int
     frames: list[Frame]
@@ -122,7 +124,7 @@ class Follower:
     """One run's output as it comes, across lost links, executor restarts and slow readers.
 
     To be used by one thread at a time; that thread may be interrupted at any moment without losing
-    anything: call `next` again.
+    anything: call `next` again. `last` is the newest frame of which everything up to it has been seen whole.
     """
 
     def __init__(
@@ -139,6 +141,7 @@ class Follower:
         self._on_close = on_close
         self._on_heard = on_heard
         self._over = False
+        self._joiner = Joiner()
 
     def next(self, timeout_s: float | None) -> Event | None:
         """What happened next to the run; None if nothing does within `timeout_s` (None waits forever).
@@ -156,13 +159,15 @@ class Follower:
             return None
         if isinstance(item, FarcellError):
             raise item
-        event = self._open(item) if isinstance(item, Encoded) else item
-        last = self.last if not isinstance(event, Batch) else event.first + len(event.frames) - 1
+        # A copy: whoever is interrupted here opens the same item again.
+        joiner = self._joiner.copy()
+        event = self._open(item, joiner) if isinstance(item, Encoded) else item
+        last = self.last if not isinstance(event, Batch) else event.first + len(event.frames) - 1 - joiner.waiting
         over = isinstance(event, Changed) and event.view.state == "ended"
         if over:
             self._on_close()
         # No call may stand between these and the return: an interrupt could slip in after it.
-        self._over, self.last, self._inbox.head_is_taken = over, last, True
+        self._joiner, self._over, self.last, self._inbox.head_is_taken = joiner, over, last, True
         return event
 
     def close(self) -> None:
@@ -182,9 +187,9 @@ class Follower:
         if not getattr(self, "_over", True):
             self._on_close()
 
-    def _open(self, item: Encoded) -> Batch:
+    def _open(self, item: Encoded, joiner: Joiner) -> Batch:
         try:
-            frames = [decode_frame(frame) for frame in item.frames]
+            frames = [joiner.take(decode_frame(frame)) for frame in item.frames]
         except msgspec.DecodeError as err:
             raise FramingError(f"cannot read the frames from {item.first} on: {err}", first=item.first) from err
         heard = [tell for frame in frames if isinstance(frame, Heard) for tell in frame.tells]

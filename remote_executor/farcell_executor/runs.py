@@ -17,6 +17,7 @@ from farcell_protocol.frames import Frame, Message, decode_frame
 from farcell_protocol.framing import MAX_RECORD_BYTES
 from farcell_protocol.ids import RunId, TellId, is_id
 from farcell_protocol.messages.api import RunRequest
+from farcell_protocol.pieces import Joiner
 
 ENVELOPE_BYTES = 64 * 2**10
 """More than what a message to a keeper adds to its payload."""
@@ -132,12 +133,12 @@ class Runs:
             self._logs.end_with(run.id, run.outcome, run.reason)
 
     async def _printed(self, run: RunId, follow: bool) -> AsyncIterator[bytes]:
-        more = asyncio.Event()
+        more, joiner = asyncio.Event(), Joiner()
         with self._logs.watch(run, 0, more.set) as cursor:
             while True:
                 more.clear()
                 while frames := cursor.read():
-                    if text := "".join(text_of(decode_frame(frame)) for frame in frames):
+                    if text := "".join(text_of(joiner.take(decode_frame(frame))) for frame in frames):
                         yield text.encode(errors="replace")
                 if cursor.finished or not follow:
                     return

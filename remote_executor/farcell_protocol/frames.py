@@ -12,11 +12,11 @@ from farcell_protocol.errors import ErrorInfo
 from farcell_protocol.ids import TellId
 
 MAX_FRAME_BYTES = 1 * 2**20
-"""What a worker keeps a frame under; larger values are cut into several `ValueBack` frames."""
+"""What a worker keeps a frame under; larger values are cut into several `ValueBack` frames, and a larger message into
+`Piece`s."""
 
-MAX_COMM_BYTES = 63 * 2**20
-"""What a frame of a comm message is kept under: its buffers cannot be cut, and with its envelopes it must stay below
-`framing.MAX_RECORD_BYTES`."""
+MAX_MESSAGE_BYTES = 128 * 2**20
+"""The largest message that is cut into pieces: room for an image of 90 MB in base 64. Who shows it holds it whole."""
 
 VALUE_CHUNK_BYTES = 512 * 2**10
 
@@ -69,6 +69,15 @@ class ValueBack(msgspec.Struct, frozen=True, tag="value", omit_defaults=True):
     why: str = ""
 
 
+class Piece(msgspec.Struct, frozen=True, tag="piece", omit_defaults=True):
+    """A part of a `Message` that would be over `MAX_FRAME_BYTES`: its encoded bytes are the joined `data` of all its
+    pieces. They follow each other, `index` from 0, until `more` is false. See `pieces`."""
+
+    index: int
+    data: bytes
+    more: bool = False
+
+
 class Elided(msgspec.Struct, frozen=True, tag="elided"):
     """Frames `first` to `last` were replaced by later ones (progress bars) and are not kept."""
 
@@ -95,7 +104,7 @@ class End(msgspec.Struct, frozen=True, tag="end", omit_defaults=True):
     execution_count: int | None = None
 
 
-Frame = Message | ValueBack | Elided | Heard | End
+Frame = Message | ValueBack | Piece | Elided | Heard | End
 
 _decoder: "msgspec.msgpack.Decoder[Frame]" = msgspec.msgpack.Decoder(Frame)
 

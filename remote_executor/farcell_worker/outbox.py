@@ -19,6 +19,7 @@ from farcell_protocol import framing
 from farcell_protocol.frames import MAX_FRAME_BYTES, End, Frame, Message
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.work import Began, Output
+from farcell_protocol.pieces import cut
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.plain import cut_text, fitting
 from farcell_worker.routes import (
@@ -239,11 +240,18 @@ class Outbox:
             self._send_frame(target, Message("stream", {"name": stream, "text": text}, parent=parent or ""))
 
     def _send_frame(self, target: OpenRun, frame: Frame) -> None:
-        body = fitting(frame, MAX_FRAME_BYTES)
-        target.n += 1
+        body = fitting(frame)
         ends = isinstance(frame, End)
         if ends:
             self._open.cell = None
+        if len(body) > MAX_FRAME_BYTES:
+            for piece in cut(body):
+                self._send_numbered(target, framing.pack(piece), False)
+        else:
+            self._send_numbered(target, body, ends)
+
+    def _send_numbered(self, target: OpenRun, body: bytes, ends: bool) -> None:
+        target.n += 1
         self._send(Output(target.run, target.n, msgspec.Raw(body), ends))
 
     def _send(self, message: Output | Began) -> None:

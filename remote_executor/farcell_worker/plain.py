@@ -9,13 +9,10 @@ from typing import Any
 import msgspec
 
 from farcell_protocol import framing
-from farcell_protocol.frames import Frame, Message
-
-MAX_DISPLAY_BYTES = 12 * 2**20
-"""A display cannot be cut into pieces, so one larger than a frame should be goes whole up to this."""
+from farcell_protocol.frames import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Frame, Message
 
 COMM_KINDS = frozenset({"comm_open", "comm_msg", "comm_close"})
-"""Whole or not at all: whoever sends one over `frames.MAX_COMM_BYTES` is refused before it comes here."""
+"""Whole or not at all: whoever sends one over `frames.MAX_MESSAGE_BYTES` is refused before it comes here."""
 
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
@@ -31,8 +28,9 @@ def cut_text(text: str, size_chars: int) -> Iterator[str]:
         yield text[start : start + size_chars]
 
 
-def fitting(frame: Frame, limit_bytes: int) -> bytes:
-    """The encoded frame, made plain or shortened where it cannot travel as it is."""
+def fitting(frame: Frame, limit_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
+    """The encoded frame, made plain or shortened where it cannot travel as it is: over a frame's size an error, whose
+    lines nobody would read, and over `limit_bytes` a display."""
     try:
         body = framing.pack(frame)
     except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
@@ -40,8 +38,8 @@ def fitting(frame: Frame, limit_bytes: int) -> bytes:
             raise
         frame = msgspec.structs.replace(frame, content=plain(frame.content), metadata=plain(frame.metadata))
         body = framing.pack(frame)
-    if len(body) > limit_bytes and isinstance(frame, Message) and frame.msg_type not in COMM_KINDS:
-        return _shortened(frame, body)
+    if len(body) > MAX_FRAME_BYTES and isinstance(frame, Message) and frame.msg_type not in COMM_KINDS:
+        return _shortened(frame, body, limit_bytes)
     return body
 
 
@@ -80,13 +78,13 @@ def _large_int(value: int) -> float | str:
         return f"<int of {value.bit_length()} bits>"
 
 
-def _shortened(frame: Message, body: bytes) -> bytes:
+def _shortened(frame: Message, body: bytes, limit_bytes: int) -> bytes:
     if frame.msg_type == "error":
         content = {key: _short_lines(value) for key, value in frame.content.items()}
         return framing.pack(msgspec.structs.replace(frame, content=content))
-    if len(body) <= MAX_DISPLAY_BYTES or "data" not in frame.content:
+    if len(body) <= limit_bytes or "data" not in frame.content:
         return body
-    note = f"farcell: an output of {len(body):,} bytes is over the limit of {MAX_DISPLAY_BYTES:,} and was left out"
+    note = f"farcell: an output of {len(body):,} bytes is over the limit of {limit_bytes:,} and was left out"
     content = {**frame.content, "data": {"text/plain": note}, "metadata": {}}
     return framing.pack(msgspec.structs.replace(frame, content=content, buffers=[]))
 

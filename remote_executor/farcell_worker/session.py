@@ -8,7 +8,7 @@ from jupyter_client.session import Session
 
 from farcell_protocol import framing
 from farcell_protocol.errors import MessageTooLarge
-from farcell_protocol.frames import MAX_COMM_BYTES, Message
+from farcell_protocol.frames import MAX_MESSAGE_BYTES, Message
 from farcell_protocol.messages.cells import CommMessage
 from farcell_worker.outbox import Outbox
 from farcell_worker.plain import COMM_KINDS, plain
@@ -77,11 +77,11 @@ class FarSession(Session):
 
 def _check_size(said: Message) -> None:
     size = len(framing.pack(said))
-    if size > MAX_COMM_BYTES:
+    if size > MAX_MESSAGE_BYTES:
         raise MessageTooLarge(
-            f"a comm message of {size:,} bytes is over the limit of {MAX_COMM_BYTES:,}: send less at once",
+            f"a comm message of {size:,} bytes is over the limit of {MAX_MESSAGE_BYTES:,}: send less at once",
             size_bytes=size,
-            limit_bytes=MAX_COMM_BYTES,
+            limit_bytes=MAX_MESSAGE_BYTES,
         )
 
 

@@ -18,7 +18,7 @@ import msgspec
 import xxhash
 
 from farcell_protocol import framing
-from farcell_protocol.frames import End, Frame, Message, ValueBack, decode_frame
+from farcell_protocol.frames import MAX_FRAME_BYTES, End, Frame, Message, Piece, ValueBack, decode_frame
 from farcell_protocol.ids import RunId, TellId, WorkerId, new_run_id, new_tell_id, new_worker_id
 from farcell_protocol.messages.cells import Cell, Told, Value, encode_cell, encode_told
 from farcell_protocol.messages.work import (
@@ -36,6 +36,7 @@ from farcell_protocol.messages.work import (
     Work,
     ZygoteReady,
 )
+from farcell_protocol.pieces import Joiner
 
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 DEADLINE_S = 30.0
@@ -165,6 +166,7 @@ class FarWorker:
         self._begun: set[RunId] = set()
         self._numbers: dict[RunId, int] = defaultdict(int)
         self._ahead: dict[RunId, deque[Frame]] = defaultdict(deque)
+        self._joiners: dict[RunId, Joiner] = defaultdict(Joiner)
 
     def greet(self) -> "FarWorker":
         self.hello = self.records.next()
@@ -226,9 +228,11 @@ class FarWorker:
         assert isinstance(output, Output), output
         self._numbers[output.run] += 1
         assert output.n == self._numbers[output.run]
-        frame = decode_frame(output.frame)
+        assert len(memoryview(output.frame)) < MAX_FRAME_BYTES
+        frame = self._joiners[output.run].take(decode_frame(output.frame))
         assert output.end == isinstance(frame, End)
-        self._ahead[output.run].append(frame)
+        if not isinstance(frame, Piece):
+            self._ahead[output.run].append(frame)
 
     def collect(self, run: RunId, seconds: float = DEADLINE_S, *, began: bool = False) -> Ran:
         return Ran(list(self.frames(run, seconds, began=began)))

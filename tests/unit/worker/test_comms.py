@@ -3,7 +3,7 @@
 import pytest
 
 from farcell_protocol import framing
-from farcell_protocol.frames import MAX_COMM_BYTES, Heard, Message
+from farcell_protocol.frames import MAX_MESSAGE_BYTES, Heard, Message
 from farcell_protocol.ids import new_tell_id
 from farcell_protocol.messages.cells import Cell
 from farcell_protocol.messages.work import Tell, Work
@@ -81,10 +81,10 @@ def test_binary_buffers_travel_both_ways_as_large_as_an_image(worker: FarWorker)
 
 
 def test_a_buffer_beyond_all_limits_raises_where_it_is_sent(worker: FarWorker) -> None:
-    ran = worker.run(OPEN + f"c.send({{}}, buffers=[bytes({MAX_COMM_BYTES})])")
+    ran = worker.run(OPEN + f"c.send({{}}, buffers=[bytes({MAX_MESSAGE_BYTES})])")
     assert ran.error["ename"] == "MessageTooLarge"
-    assert f"{MAX_COMM_BYTES:,}" in ran.error["evalue"]
-    assert worker.run(f"c.send({{}}, buffers=[bytes({MAX_COMM_BYTES - 1000})])").end.outcome == "ok"
+    assert f"{MAX_MESSAGE_BYTES:,}" in ran.error["evalue"]
+    assert worker.run(f"c.send({{}}, buffers=[bytes({MAX_MESSAGE_BYTES - 1000})])").end.outcome == "ok"
 
 
 def test_a_front_end_opens_a_comm_to_a_registered_target(worker: FarWorker) -> None:

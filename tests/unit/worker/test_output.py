@@ -1,5 +1,7 @@
 """Everything a cell can say, and that all of it arrives, once and in order."""
 
+import base64
+import hashlib
 import re
 import shutil
 import sys
@@ -174,8 +176,15 @@ def test_large_texts_are_cut_and_large_errors_shortened(worker: FarWorker) -> No
 
 
 def test_a_display_beyond_all_limits_says_so_instead(worker: FarWorker) -> None:
-    ran = worker.run("from IPython.display import HTML\nHTML('x' * 20_000_000)")
+    ran = worker.run("from IPython.display import HTML\nHTML('x' * (130 * 2**20))")
     assert "over the limit" in ran.result
+
+
+def test_a_large_image_comes_whole_in_small_frames(worker: FarWorker) -> None:
+    ran = worker.run("import os\nimage = os.urandom(10_000_000)\ndisplay({'image/png': image}, raw=True)")
+    image = base64.b64decode(ran.only("display_data").content["data"]["image/png"])
+    digest = worker.run("import hashlib; hashlib.sha256(image).hexdigest()").result
+    assert digest == repr(hashlib.sha256(image).hexdigest())
 
 
 def test_a_binary_buffer_of_a_display_is_carried(worker: FarWorker) -> None:
