@@ -25,6 +25,7 @@ class Asked:
     ) -> None:
         self.msg_id = msg_id
         self.reply: asyncio.Future[Incoming] = loop.create_future()
+        self.noticed: asyncio.Future[None] = loop.create_future()
         self.idle: asyncio.Future[None] = loop.create_future()
         self._begun = begun
         self._silent = silent
@@ -32,6 +33,8 @@ class Asked:
     def heard(self, kind: str) -> None:
         """Something was said in answer. The kernel is busy before it can be interrupted, and then says its input; where
         it is asked to be silent, `busy` is all there is."""
+        if not self.noticed.done():
+            self.noticed.set_result(None)
         if self._begun is not None and (self._silent or kind != "status"):
             begun, self._begun = self._begun, None
             begun()
@@ -89,13 +92,12 @@ class Requests:
         channel.socket.send_multipart([*self._client.session.serialize(message), *buffers])
 
     def after_interrupt(self) -> None:
-        """Have the kernel's loop do something more: ipykernel notices an interrupted `await` only then. And it may have
-        been interrupted as it was about to say `idle`, so whatever was asked before is over when this is."""
+        """For an interrupt that shows no effect. The kernel may have been interrupted as it was about to say `idle`, so
+        whatever was asked before is over when this is; and it may notice an interrupted `await` only now."""
         earlier = [asked for asked in self._asked.values() if not asked.idle.done()]
         self._settling = self._loop.create_task(self._settle(earlier, self.ask("kernel_info_request", {})))
 
     async def _settle(self, earlier: list[Asked], last: Asked) -> None:
-        await last.reply
         await self.finished(last)
         for asked in earlier:
             if not asked.idle.done():
@@ -103,12 +105,30 @@ class Requests:
 
     async def finished(self, asked: Asked) -> Incoming | None:
         """Wait until all of a request's output has been taken; its reply's content, or null if it will never come."""
-        await asked.idle
-        if not asked.reply.done():
+        await self.over(asked)
+        # Almost always it is there, or comes now; to ask more than that of a kernel just interrupted may wedge it.
+        await asyncio.wait([asked.reply], timeout=_RETRY_S)
+        while not asked.reply.done():
             # Replies come in the order of the requests.
-            await self.ask("kernel_info_request", {}).reply
+            fence = self.ask("kernel_info_request", {})
+            await asyncio.wait([fence.reply], timeout=_RETRY_S)
+            if fence.reply.done():
+                break
         self._asked.pop(asked.msg_id, None)
         return _content(asked.reply.result()) if asked.reply.done() else None
+
+    async def over(self, asked: Asked) -> None:
+        """Wait until all of a request's output has been taken. ipykernel 7 may leave a request lying that came together
+        with another, until a third comes."""
+        patience = _RETRY_S
+        while not asked.noticed.done():
+            await asyncio.wait([asked.noticed, asked.idle], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if asked.idle.done():
+                return
+            if not asked.noticed.done():
+                self.send(self._client.shell_channel, self.message("kernel_info_request", {}))
+                patience *= 2
+        await asked.idle
 
     async def handshake(self) -> Incoming:
         """Wait until the kernel answers and its output arrives; the content of `kernel_info_reply`."""

@@ -33,6 +33,9 @@ _LEFT_ON_THE_WAY_S = 0.1
 _AGAIN_AFTER_S = 0.25
 """IPython forgets an interrupt that comes while it prepares to run a cell: one that came so early is sent again."""
 
+_NO_EFFECT_S = 1.0
+"""After so long an interrupt had no effect, or the kernel did not say that it had."""
+
 _GUEST = "__import__('farcell_worker.guest', fromlist=['guest']).guest()"
 
 
@@ -163,7 +166,7 @@ class Bridge:
         asked = self._requests.ask("execute_request", content, msg_id, self._has_begun)
         try:
             with self._interrupts.relayed(self.interrupt):
-                await asked.idle
+                await self._requests.over(asked)
         finally:
             self._running = False
         return await self._requests.finished(asked)
@@ -180,7 +183,14 @@ class Bridge:
 
     def _interrupt_now(self) -> None:
         self._process.interrupt(self._interrupt_by_message)
-        self._loop.call_soon_threadsafe(self._requests.after_interrupt)
+        self._loop.call_soon_threadsafe(self._look_again, self._requests_made)
+
+    def _look_again(self, request: int) -> None:
+        self._loop.call_later(_NO_EFFECT_S, self._settle, request)
+
+    def _settle(self, request: int) -> None:
+        if self._running and self._requests_made == request:
+            self._requests.after_interrupt()
 
     def _interrupt_by_message(self) -> None:
         message = self._requests.message("interrupt_request", {})
@@ -205,14 +215,19 @@ class Bridge:
         self._outbox.post(Message("error", content, {SHOWN: True} if shown else {}))
 
     def _take(self, message: Incoming) -> None:
-        """What the kernel says unasked, on whatever channel."""
+        """What the kernel says unasked, on whatever channel. A cell has one error: where IPython shows another, of a
+        callback that was interrupted, it is text."""
         kind = message["header"]["msg_type"]
         if kind == "input_request":
             self._loop.create_task(self._asides.ask(message["content"]))
         elif kind in OUTPUT_KINDS:
             with self._asides.answering(message["parent_header"].get("msg_id", "")) as aside:
+                again = kind == "error" and not aside and self._errors_said > 0
                 self._errors_said += kind == "error" and not aside
-                self._say(kind, message)
+                if again:
+                    self._outbox.write("stderr", "\n".join(message["content"]["traceback"]) + "\n")
+                else:
+                    self._say(kind, message)
         elif kind == "status" and message["content"]["execution_state"] == "idle":
             with self._asides.answering(message["parent_header"].get("msg_id", "")) as aside:
                 if aside:

@@ -7,7 +7,7 @@ from typing import Literal
 
 TransportName = Literal["fast", "bridge"]
 
-TRIED = {"6.29": "6.29.5", "7.4": "7.4.0"}
+TRIED = {"6.29": "6.29.5", "7.1": "7.1.0", "7.2": "7.2.0", "7.3": "7.3.0", "7.4": "7.4.0"}
 """The series of ipykernel whose insides the fast path knows, each with the release that the contract suite
 (`tests/contract/test_worker_transport.py`) was passed with. A patch release of a series counts as tried."""
 

@@ -5,7 +5,9 @@ Values travel through files that the worker makes and deletes. An answer is a fi
 "ok", "refused" with the reason, or "error" for an interrupt.
 """
 
+import asyncio
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -35,6 +37,9 @@ class Guest:
         self._pid = os.getpid()
         shell.events.register("post_execute", self._cell_ends)
         os.register_at_fork(after_in_child=self._capture.after_fork)
+        with suppress(RuntimeError, NotImplementedError):
+            # A handler of the loop's, of any signal, has SIGINT wake the loop too: it ends an `await` at once.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, int)
         shell.ask_exit = lambda: print(QUIT_REFUSED, file=sys.stderr)
         _lose_no_output(shell.kernel)
 
