@@ -19,7 +19,7 @@ from farcell_worker.capture import Capture
 from farcell_worker.comms import Comms
 from farcell_worker.inlet import Inlet
 from farcell_worker.interrupts import Interrupts
-from farcell_worker.kernel import FarKernel, build_kernel
+from farcell_worker.kernel import FarKernel, ZMQInteractiveShell, build_kernel
 from farcell_worker.local_values import LocalValues
 from farcell_worker.outbox import Outbox
 from farcell_worker.session import FarSession, IOPub, as_received, nothing, parent_of
@@ -136,7 +136,7 @@ class FastPath:
         """None if all went well, else the exception's name and text."""
         try:
             kernel: Any = self._kernel
-            with self._interrupts.armed():
+            with self._interrupts.armed(ZMQInteractiveShell.run_code.__code__):
                 reply = await kernel.do_execute(
                     cell.source, silent=False, store_history=True, allow_stdin=cell.allow_stdin
                 )

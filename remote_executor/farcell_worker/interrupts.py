@@ -6,10 +6,11 @@ soon as code of the user's begins.
 """
 
 import asyncio
+import inspect
 import signal
 import sys
 import threading
-import warnings
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
@@ -33,6 +34,7 @@ class Interrupts:
         self._pending = False
         self._awaited: asyncio.Task[Any] | None = None
         self._code_of_run: CodeType | None = None
+        self._within: CodeType | None = None
         self._main = threading.main_thread().ident
 
     def begin(self) -> None:
@@ -52,34 +54,42 @@ class Interrupts:
 
     def watch_for_lost_ones(self) -> None:
         """From here, a nudge ends a call that began before an interrupt was seen, and one that Python swallowed is
-        sent again.
+        raised again.
 
         Raised in a finaliser or in a hook around a fork, it is reported as unraisable and forgotten; a fork takes
         long enough for that to happen often.
         """
-        signal.signal(NUDGE, _nothing)
-        # The kernel may be interrupted between making a cell's coroutine and awaiting it.
-        warnings.filterwarnings("ignore", r"coroutine '\S*run_cell_async' was never awaited", RuntimeWarning)
+        signal.signal(NUDGE, self._on_nudge)
         report = sys.unraisablehook
 
         def again(swallowed: "sys.UnraisableHookArgs") -> None:
             if self._armed and isinstance(swallowed.exc_value, KeyboardInterrupt):
-                threading.Timer(_AGAIN_AFTER_S, self._send_again, [self._runs]).start()
+                self._holds += 1  # what is raised in here is swallowed as well
+                self._pending = True
+                threading.Thread(target=self._insist, args=[self._runs], daemon=True).start()
+                self._holds -= 1
             else:
                 report(swallowed)
 
         sys.unraisablehook = again
 
-    def _send_again(self, run: int) -> None:
+    def _insist(self, run: int) -> None:
         main = threading.main_thread().ident
         assert main is not None
-        if self._armed and self._runs == run:
+        while self._pending and self._armed and self._runs == run:
+            time.sleep(_AGAIN_AFTER_S)
             # To the main thread by name: only there does it end a call that waits.
-            signal.pthread_kill(main, signal.SIGINT)
+            signal.pthread_kill(main, NUDGE)
 
-    def arm(self) -> None:
-        """From here, SIGINT raises, and one that came too early does now. Followed by `disarm` in a `finally`."""
+    def arm(self, within: CodeType | None = None) -> None:
+        """From here, SIGINT raises while `within` is on the stack (or else the run's task), and one that came too early
+        does now or when `reached` is called there. Followed by `disarm` in a `finally`."""
+        self._within = within or self._code_of_run
         self._armed = True
+        self._deliver_pending()
+
+    def reached(self) -> None:
+        """Code of the user's begins here: raises what came too early."""
         self._deliver_pending()
 
     def disarm(self) -> None:
@@ -87,10 +97,10 @@ class Interrupts:
         self._armed = False
 
     @contextmanager
-    def armed(self) -> Iterator[None]:
-        """SIGINT raises KeyboardInterrupt within; it may also come out of the beginning and the very end."""
+    def armed(self, within: CodeType | None = None) -> Iterator[None]:
+        """SIGINT raises KeyboardInterrupt in this block; it may also come out of the beginning and the very end."""
         try:
-            self.arm()
+            self.arm(within)
             yield
         finally:
             self.disarm()
@@ -127,31 +137,37 @@ class Interrupts:
         self.arrived = self._pending = True
         self._deliver_pending(frame)
 
+    def _on_nudge(self, _signum: int, frame: FrameType | None) -> None:
+        # That there is a handler is what makes a signal end a call; Python then looks for other signals too.
+        self._deliver_pending(frame)
+
     def _deliver_pending(self, frame: FrameType | None = None) -> None:
         if not (self._pending and self._armed) or self._holds:
             return
-        if self._in_code_of_run(frame or sys._getframe()):
+        if self._is_within(frame or sys._getframe()):
             self._pending = False
             raise KeyboardInterrupt
         task = self._awaited
-        if task is not None and not task.done():
+        if task is not None and _waits(task):
             self._pending = False
             # Writing to the loop's own pipe is what wakes it; `call_soon` would let it sleep on.
             task.get_loop().call_soon_threadsafe(task.cancel)
-        # Else the loop is between two steps of the run, where an exception would tear the loop: the next `arm` raises.
+        # Else this is the kernel's or the loop's code before or after the user's: an exception would tear the loop, or
+        # be swallowed by the kernel. `reached` or the next `arm` raises.
 
-    def _in_code_of_run(self, frame: FrameType | None) -> bool:
-        """Whether the run is on the stack, and not just the loop with something else."""
-        codes = {self._code_of_run, _code_of(self._awaited)} - {None}
+    def _is_within(self, frame: FrameType | None) -> bool:
         while frame is not None:
-            if frame.f_code in codes:
+            if frame.f_code is self._within:
                 return True
             frame = frame.f_back
         return False
 
 
-def _nothing(_signum: int, _frame: FrameType | None) -> None:
-    """A handler is what it takes for a signal to end a call; Python then looks for other signals too."""
+def _waits(task: "asyncio.Task[Any]") -> bool:
+    """Whether a task has begun and is neither done nor what is being executed."""
+    coroutine = task.get_coro()
+    begun = not (inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED)
+    return begun and not task.done() and asyncio.current_task(task.get_loop()) is not task
 
 
 def _code_of(task: "asyncio.Task[Any] | None") -> CodeType | None:

@@ -82,6 +82,12 @@ class ZMQInteractiveShell(_ShellOverZMQ):
         """`quit` in a far cell: the session is not the cell's to end."""
         print(QUIT_REFUSED, file=sys.stderr)
 
+    async def run_code(self, *args: Any, **kwargs: Any) -> bool:
+        """As the base class. Only what runs in here can be interrupted: around it, IPython swallows interrupts."""
+        self.interrupts.reached()
+        failed: bool = await super().run_code(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return failed
+
     def system_piped(self, cmd: str) -> None:
         """`!cmd`, as the base class; interrupted while the command is being started, that has no child to stop yet
         and fails over it."""
