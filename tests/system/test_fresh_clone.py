@@ -132,7 +132,7 @@ def test_the_demo_runs_twice_in_a_fresh_copy_and_leaves_nothing():
         copy.more["XDG_RUNTIME_DIR"] = str(runtime)
         begun = time.monotonic()
         again = copy.made("demo")
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30  # 3 s alone; several times that beside other tests
         assert_demonstrated(again)
         assert "Installing" not in again
         assert not list(copy.temporary.iterdir())
