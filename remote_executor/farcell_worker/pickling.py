@@ -4,12 +4,13 @@ import io
 import pickle
 import sys
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import cloudpickle
 import xxhash
 
-PROTOCOL = 5
+from farcell_protocol.values import PICKLE_PROTOCOL, bound_to_notebook
 
 _USERS_MODULE = b"__main__"
 _LARGEST_WRITE_OF_NAMES = 256 * 2**10
@@ -110,11 +111,13 @@ class _PlainPickler(pickle.Pickler):
 
 
 class _CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
-    """Cloudpickle, which carries those by value."""
+    """Cloudpickle, which carries those by value. A function looks up what it reads in the notebook it comes home to."""
 
     def reducer_override(self, obj: Any) -> Any:
         refuse_gpu_memory(obj)
-        return super().reducer_override(obj)
+        reduced = super().reducer_override(obj)
+        is_users = isinstance(obj, FunctionType) and obj.__globals__ is vars(sys.modules["__main__"])
+        return bound_to_notebook(reduced) if is_users and isinstance(reduced, tuple) else reduced
 
 
 def _dump(kind: type, value: Any, sink: _Sink) -> Pickled:
@@ -123,7 +126,7 @@ def _dump(kind: type, value: Any, sink: _Sink) -> Pickled:
         sink.check(buffer.raw().nbytes)
         return True
 
-    kind(sink, protocol=PROTOCOL, buffer_callback=check_buffer).dump(value)
+    kind(sink, protocol=PICKLE_PROTOCOL, buffer_callback=check_buffer).dump(value)
     return sink.result()
 
 

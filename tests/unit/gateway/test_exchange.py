@@ -111,7 +111,6 @@ def test_instances_of_notebook_classes_stay_instances(far_side: Any, cell: Any, 
     assert isinstance(names["a"], names["A"])
 
 
-@pytest.mark.xfail(reason="the worker's pickler does not use values.bound_to_notebook yet", strict=False)
 def test_a_class_and_a_function_made_there_work_here(far_side: Any, cell: Any, names: Any) -> None:
     cell("%%gpu\nbase = 1\nclass B:\n    def get(self): return base\ndef f(): return base")
     cell("base = 5\nr = (B().get(), f())")

@@ -162,13 +162,16 @@ def test_a_module_that_nothing_can_import_stays(worker: FarWorker) -> None:
     assert worker.run("import types\nm = types.ModuleType('m')", returns=["m"]).names_back() == []
 
 
-def test_functions_and_classes_of_the_notebook_come_home_by_value(worker: FarWorker) -> None:
+def test_functions_and_classes_come_home_by_value_and_read_the_names_of_the_notebook_there(
+    worker: FarWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = worker.run(
         "k = 3\ndef f(x): return k * x\nclass P:\n  def __init__(self): self.x = 5\np = P()\nps = {'a': [p]}",
         returns=["f", "P", "p", "ps"],
     )
     assert not hasattr(sys.modules["__main__"], "P")
-    assert pickle.loads(ran.pickle_of("f"))(4) == 12
+    monkeypatch.setitem(vars(sys.modules["__main__"]), "k", 5)
+    assert pickle.loads(ran.pickle_of("f"))(4) == 20
     assert pickle.loads(ran.pickle_of("P"))().x == 5
     assert pickle.loads(ran.pickle_of("p")).x == 5
     assert pickle.loads(ran.pickle_of("ps"))["a"][0].x == 5
