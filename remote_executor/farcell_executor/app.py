@@ -23,6 +23,7 @@ from farcell_executor.settings import Settings, program_version
 from farcell_executor.store.base import Store
 from farcell_executor.tokens import Tokens
 from farcell_executor.views import Views
+from farcell_executor.watchers import Watchers
 from farcell_protocol.messages.link import FromAgent, ToAgent
 
 if TYPE_CHECKING:
@@ -86,11 +87,13 @@ def _build(
     )
     runs = Runs(driver, store, logs, views, retention, agents.connected if settings.embedded_agent else None)
 
+    watchers = Watchers(machine, views, runs)
+
     def is_busy() -> bool:
         return bool(machine.sessions or machine.runs or followers.connections)
 
     idle = IdleWatch(clock, settings.idle_exit_s, is_busy)
-    bulletin.readers += [views.note, followers.changed, lambda _: idle.touch()]
+    bulletin.readers += [views.note, followers.changed, watchers.changed, lambda _: idle.touch()]
     return Executor(
         settings=settings,
         clock=clock,
@@ -104,6 +107,7 @@ def _build(
         runs=runs,
         sessions=Sessions(driver, store),
         followers=followers,
+        watchers=watchers,
         agents=agents,
         idle=idle,
         bulletin=bulletin,

@@ -24,6 +24,7 @@ from farcell_executor.settings import Settings
 from farcell_executor.store.base import Noun
 from farcell_executor.tokens import Tokens
 from farcell_executor.views import Views
+from farcell_executor.watchers import Watchers
 from farcell_protocol.errors import SessionEnded
 from farcell_protocol.ids import WorkerId
 from farcell_protocol.messages.api import ExecutorView, Stopped
@@ -74,6 +75,7 @@ class Executor:
     runs: Runs
     sessions: Sessions
     followers: Followers
+    watchers: Watchers
     agents: Agents
     idle: IdleWatch
     bulletin: Bulletin

@@ -19,6 +19,7 @@ from farcell_executor.runs import Runs
 from farcell_executor.store.base import Noun
 from farcell_executor.tokens import Identity
 from farcell_executor.views import Views
+from farcell_executor.watchers import Watchers, Watching
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.framing import pack
 from farcell_protocol.ids import RunId, SessionId
@@ -73,6 +74,7 @@ class Connection:
         runs: Runs,
         views: Views,
         logs: RunLogs,
+        watchers: Watchers,
         send: Callable[[bytes], Awaitable[None]],
     ) -> None:
         self._who = who
@@ -80,7 +82,9 @@ class Connection:
         self._runs = runs
         self._views = views
         self._logs = logs
+        self._watchers = watchers
         self._send = send
+        self._watching: Watching | None = None
         self._followed: dict[RunId, _Followed] = {}
         self._answers: deque[bytes] = deque()
         self._due: dict[RunId, _Followed] = {}
@@ -88,11 +92,10 @@ class Connection:
 
     async def obey(self, message: api.FromClient) -> None:
         """Do what the client asks; what cannot be done is answered with `Refused`."""
-        run = message.request.run if isinstance(message, api.Submit) else message.run
         try:
             await self._do(message)
         except FarcellError as err:
-            self.refuse(run, err)
+            self.refuse(_run_of(message), err)
 
     def refuse(self, run: RunId | None, err: FarcellError) -> None:
         """Answer that it cannot be done. A client that reads no answers gets no more of them."""
@@ -111,9 +114,12 @@ class Connection:
                 if self._due:
                     run = next(iter(self._due))
                     await self._push(self._due.pop(run))
+            if self._watching is not None and (fleet := await self._watching.news()) is not None:
+                await self._send(pack(fleet))
 
     def close(self) -> None:
-        """Follow nothing more."""
+        """Follow and watch nothing more."""
+        self._unwatch()
         for run in list(self._followed):
             self._unfollow(run)
 
@@ -133,6 +139,16 @@ class Connection:
                 await self._runs.cancel(self._who, run, grace_s)
             case api.Tell(run, tell, payload):
                 await self._runs.tell(self._who, run, tell, payload)
+            case api.Watch():
+                self._unwatch()
+                self._watching = self._watchers.begin(self._who, self._wake.set)
+            case api.Unwatch():
+                self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._watching is not None:
+            self._watchers.end(self._watching)
+            self._watching = None
 
     async def _follow(self, run: Run, after: int) -> None:
         self._unfollow(run.id)
@@ -209,6 +225,12 @@ class _Followed:
     def wake(self) -> None:
         """There are new frames."""
         self._mark(self)
+
+
+def _run_of(message: api.FromClient) -> RunId | None:
+    if isinstance(message, api.Watch | api.Unwatch):
+        return None
+    return message.request.run if isinstance(message, api.Submit) else message.run
 
 
 def _discard(index: "dict[_Key, set[_Followed]]", key: _Key, followed: _Followed) -> None:

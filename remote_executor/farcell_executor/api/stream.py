@@ -26,6 +26,7 @@ async def stream(socket: sockets.Socket, executor: Here) -> None:
         executor.runs,
         executor.views,
         executor.logs,
+        executor.watchers,
         lambda body: sockets.send(socket, body),
     )
     executor.followers.connections += 1

@@ -233,7 +233,15 @@ class Tell(msgspec.Struct, frozen=True, tag="tell"):
     payload: bytes
 
 
-FromClient = Submit | Follow | Unfollow | Interrupt | Cancel | Tell
+class Watch(msgspec.Struct, frozen=True, tag="watch"):
+    """Tell me of all nodes, sessions and runs that I may see, and of every change; asked again, all of it again."""
+
+
+class Unwatch(msgspec.Struct, frozen=True, tag="unwatch"):
+    """Tell me no more of what I do not follow."""
+
+
+FromClient = Submit | Follow | Unfollow | Interrupt | Cancel | Tell | Watch | Unwatch
 
 
 class RunChanged(msgspec.Struct, frozen=True, tag="changed"):
@@ -250,6 +258,18 @@ class RunFrames(msgspec.Struct, frozen=True, tag="frames"):
     frames: list[msgspec.Raw]
 
 
+class Fleet(msgspec.Struct, frozen=True, tag="fleet", omit_defaults=True):
+    """What a watching client may see of nodes, sessions and runs: all nodes; of sessions and runs the client's own, an
+    admin everybody's. `whole` says that this is all: the nodes, the living sessions, the living runs and the
+    newest ended ones. Otherwise it is what changed since, each in place of the one with the same id; whatever ends
+    comes once more with state "ended". `frames` of a run is no news by itself."""
+
+    nodes: list[NodeView] = []
+    sessions: list[SessionView] = []
+    runs: list[RunView] = []
+    whole: bool = False
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """What was asked cannot be done; `run` is null when the message itself was wrong."""
 
@@ -257,4 +277,4 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     error: ErrorInfo
 
 
-ToClient = RunChanged | RunFrames | Refused
+ToClient = RunChanged | RunFrames | Fleet | Refused
