@@ -152,7 +152,7 @@ def refusal(target: Target, status: int, content: bytes, protocol: str | None = 
 
 def _token_advice(target: Target) -> str:
     if target.token is None:
-        return f"{target.url} wants a token: %gpu connect {target.url} TOKEN, or set FARCELL_TOKEN"
+        return f"{target.url} wants a token: %gpu connect {target.url} --token-file FILE, or set FARCELL_TOKEN"
     known = target.token.partition(".")[0][:16]
     return f"{target.url} does not accept the token {known}…: it is wrong, expired or revoked; ask for another"
 

@@ -50,8 +50,9 @@ def read_token(places: Places) -> str:
         if stat.S_IMODE(found.st_mode) & 0o077:
             mode = f"{stat.S_IMODE(found.st_mode):04o}"
             raise Unauthorized(
-                f"{path} has mode {mode}: others may know the token. Make a new one with `farcell token`, "
-                f"or if nobody else uses this machine: chmod 600 {path}",
+                f"{path} has mode {mode}: others may know the token. Put the one there (mode 600) that "
+                "`farcell token create --user admin --scope admin --quiet` prints, and end this one with "
+                f"`farcell token revoke`; or if nobody else uses this machine: chmod 600 {path}",
                 path=str(path),
                 mode=mode,
             )

@@ -90,7 +90,7 @@ def _only_there(name: str, holders: Sequence[FarSession]) -> Place:
 
 
 def _session_text(session: FarSession) -> str:
-    """ "there, in H100 (simulated) · s-0123456789ab"."""
+    """ "there (training s-0123456789ab, H100 (simulated))"; a default session has no name."""
     called = f"{session.key[1]} " if session.key[1] else ""
     return f"there ({called}{session.id}{f', {session.where}' if session.where else ''})"
 

@@ -70,7 +70,7 @@ class Tokens:
         # An unknown id costs the same comparison as a known one.
         same = hmac.compare_digest(given, token.digest if token else bytes(32))
         if token is None or not same:
-            raise Unauthorized("this token is not known here; `farcell token create` makes one")
+            raise Unauthorized("this token is not known here; `farcell token create --user NAME` makes one")
         if token.revoked is not None:
             raise Unauthorized(f"token {token.id} was revoked", token=token.id)
         if token.expires is not None and token.expires <= self._now():
@@ -115,7 +115,7 @@ class Tokens:
             if ours.node is not None:
                 raise Forbidden(
                     f"token {token} is for node {ours.node}, and this is node {node}: give each host a token of its own"
-                    " (`farcell token create --scope agent`)",
+                    " (`farcell token create --user NAME --scope agent`)",
                     token=token,
                     bound_to=ours.node,
                     node=node,

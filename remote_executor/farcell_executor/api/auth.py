@@ -117,7 +117,7 @@ def agents_only(connection: ASGIConnection[Any, Identity, Any, Any], _: BaseRout
         Forbidden: anybody else's token.
     """
     if connection.user.scope != "agent":
-        raise Forbidden("agents join with an agent's token: `farcell token create --scope agent`")
+        raise Forbidden("agents join with an agent's token: `farcell token create --user NAME --scope agent`")
 
 
 def _bearer(headers: Mapping[str, str]) -> str:

@@ -62,7 +62,7 @@ async def test_the_first_node_that_uses_a_token_is_the_one_it_speaks_for(service
         refused = await refusal_of(stranger)
     assert refused.code == "forbidden"
     assert f"is for node {far.id}, and this is node {other.id}" in refused.message
-    assert "farcell token create --scope agent" in refused.message
+    assert "farcell token create --user NAME --scope agent" in refused.message
     assert other.id not in service.executor.driver.machine.nodes
     (shown,) = [one for one in await service.ask("GET", "/tokens", list[api.TokenView]) if one.scope == "agent"]
     assert shown.node == far.id
