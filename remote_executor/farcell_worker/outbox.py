@@ -1,14 +1,14 @@
 """One ordered queue of everything a run says, and the only place that writes to the keeper's socket.
 
 Text of `sys.stdout` and `sys.stderr` is appended and cut into messages later, so a printing loop costs
-little; a display or an error takes its place in the same queue. Frames are numbered here.
+little; a display or an error takes its place in the same queue. What is soon overwritten (a progress bar, an animation)
+is sent about ten times a second, see `coalescing`. Frames are numbered here.
 """
 
 import os
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -28,20 +28,15 @@ from farcell_worker.routes import (
     OpenRun,
     Routes,
     StreamName,
-    Text,
     answered,
     as_answer,
     frame_of,
-    size_of,
 )
+from farcell_worker.waiting import FLUSH_CHARS, Waiting
 
-FLUSH_CHARS = 64 * 2**10
 FLUSH_AFTER_S = 0.05
 MESSAGE_CHARS = 200 * 2**10
 """Text of one stream message; at most 4 bytes a character keep it under `MAX_FRAME_BYTES`."""
-
-HELD_CHARS = 1 * 2**20
-"""How much text written between two runs (by a thread that goes on) is kept for the next one."""
 
 
 class _Alone:
@@ -75,9 +70,7 @@ class Outbox:
 
     def __init__(self, interrupts: Interrupts) -> None:
         self._interrupts = interrupts
-        self._queue: deque[Item] = deque()
-        self._chars = 0
-        self._dropped = 0
+        self._waiting = Waiting()
         self._open = Routes()
         self._answers = False
         self._socket: socket.socket | None = None
@@ -88,8 +81,7 @@ class Outbox:
 
     def connect(self, sock: socket.socket) -> None:
         """From here frames go to `sock`, a blocking stream socket; a daemon thread flushes text that waits."""
-        self._queue.clear()
-        self._chars = 0
+        self._waiting.clear()
         self._socket = sock
         threading.Thread(target=self._flush_in_time, name="farcell-flush", daemon=True).start()
 
@@ -98,7 +90,7 @@ class Outbox:
         if self._socket is not None:
             self._socket.close()
         self._alone, self._socket = _Alone(self._interrupts), None
-        self._queue.clear()
+        self._waiting.clear()
 
     def begin(self, run: RunId) -> None:
         """Frames now belong to `run`, and the keeper is told that it has begun; called with no cell's run open."""
@@ -106,10 +98,10 @@ class Outbox:
             self._send_all()
             self._open.cell = OpenRun(run)
             self._send(Began(run))
-            if self._dropped:
-                note = f"farcell: {self._dropped:,} characters written between the runs were dropped here\n"
-                self._queue.appendleft(("stderr", note, None))
-                self._dropped = 0
+            if self._waiting.dropped:
+                note = f"farcell: {self._waiting.dropped:,} characters written between the runs were dropped here\n"
+                self._waiting.put_back([("stderr", note, None)])
+                self._waiting.dropped = 0
             self._send_all()
 
     def open_comms(self, run: RunId) -> None:
@@ -150,16 +142,17 @@ class Outbox:
 
     def write(self, stream: StreamName, text: str) -> None:
         """Add text to a stream. Not sent at once: within 50 ms, or when about 64 Ki characters wait."""
-        self._queue.append((stream, text, answered.get() if self._answers else None))
-        self._chars += len(text)
-        if not self._flush_due:
+        waiting = self._waiting
+        waiting.items.append((stream, text, answered.get() if self._answers else None))
+        waiting.chars += len(text)
+        if not self._flush_due:  # as `_flush_soon`, without a call for each line
             self._flush_due = True
             self._wake.put(None)
-        if self._chars >= FLUSH_CHARS:
-            self.flush()
+        if waiting.chars >= FLUSH_CHARS:
+            self.flush_in_turn()
 
     def post(self, frame: Frame) -> None:
-        """Send a frame, after all text written before it."""
+        """Send a frame, after all text written before it; one that soon may be replaced waits for its turn."""
         self._add(as_answer(frame) if self._answers else frame)
 
     def post_in(self, run: RunId, frame: Frame) -> None:
@@ -177,66 +170,68 @@ class Outbox:
             return cell.n
 
     def _add(self, item: Item) -> None:
-        self._queue.append(item)
-        self._chars += size_of(item)
-        self.flush()
+        self._waiting.add(item)
+        self.flush_in_turn()
 
     def flush(self) -> None:
         """Send what waits. Called again from within (by a finaliser that prints) it leaves it to the outer call."""
-        if not self._queue or self._alone.owner == threading.get_ident():
+        if not self._waiting.items or self._alone.owner == threading.get_ident():
             return
         with self._alone:
             self._send_all()
+
+    def flush_in_turn(self) -> None:
+        """As `flush`, but a line that goes back to its beginning, an update or an animation stays until 0.1 s after
+        what was last sent of that kind: it is likely to be overwritten before."""
+        if not self._waiting.items or self._alone.owner == threading.get_ident():
+            return
+        with self._alone:
+            if self._waiting.turn_in_s():
+                self._flush_soon()
+            else:
+                self._send_all()
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            self._wake.put(None)
 
     def _flush_in_time(self) -> None:
         while True:
             self._wake.get()
             time.sleep(FLUSH_AFTER_S)
+            while left := self._turn_in_s():
+                time.sleep(left)
             self._flush_due = False
             self.flush()
 
+    def _turn_in_s(self) -> float:
+        with self._alone:
+            return self._waiting.turn_in_s()
+
     def _send_all(self) -> None:
         if self._socket is None or self._open.default is None:
-            self._drop_what_is_too_much()
+            self._waiting.drop_what_is_too_much()
             return
-        self._chars = 0
-        # An `End` among what waits closes the cell.
-        while self._queue and self._open.default is not None:
-            self._send_item(self._queue.popleft())
-
-    def _drop_what_is_too_much(self) -> None:
-        """The oldest goes first. What comms say is kept, or the two sides of a widget would never agree again."""
-        if self._chars <= HELD_CHARS:
-            return
-        kept: list[Item] = []
-        # To half, as what is kept is looked at each time.
-        while self._chars > HELD_CHARS // 2 and self._queue:
-            item = self._queue.popleft()
-            size = size_of(item)
-            if not size:
-                kept.append(item)
-            self._chars -= size
-            self._dropped += size
-        self._queue.extendleft(reversed(kept))
+        # Only what is there now: a loop that prints has more at once, for ever.
+        taken = self._waiting.take()
+        try:
+            # An `End` among it closes the cell.
+            while taken and self._open.default is not None:
+                self._send_item(taken.popleft())
+        finally:
+            self._waiting.put_back(taken)
 
     def _send_item(self, item: Item) -> None:
         target = self._open.of(item)
         if target is None:
             return
-        if isinstance(item, tuple):
-            self._send_text(item, target)
-        else:
+        self._waiting.sending(item)
+        if not isinstance(item, tuple):
             self._send_frame(target, frame_of(item))
-
-    def _send_text(self, first: Text, target: OpenRun) -> None:
-        """Send `first` and the text that follows it in the queue, as long as it goes with it."""
-        stream, text, parent = first
-        pieces, queue = [text], self._queue
-        # Others only append, so what is looked at here is still first when it is taken.
-        while queue and isinstance(item := queue[0], tuple) and item[0] == stream and item[2] == parent:
-            pieces.append(item[1])
-            queue.popleft()
-        for text in cut_text("".join(pieces), MESSAGE_CHARS):
+            return
+        stream, whole, parent = item
+        for text in cut_text(whole, MESSAGE_CHARS):
             self._send_frame(target, Message("stream", {"name": stream, "text": text}, parent=parent or ""))
 
     def _send_frame(self, target: OpenRun, frame: Frame) -> None:

@@ -69,12 +69,12 @@ class FarStream(io.TextIOBase):
         self._written_at = now
 
     def flush(self) -> None:
-        """Send what waits, of both streams, in order."""
+        """Send what waits, of both streams, in order; of a line that is being overwritten, ten states a second."""
         if self._forked:
             text, self._line = self._line, ""
             self._write_descriptor(text)
         else:
-            self._outbox.flush()
+            self._outbox.flush_in_turn()
 
     def after_fork(self) -> None:
         """This is now a child of the worker: the outbox is its parent's."""

@@ -187,6 +187,44 @@ def test_a_large_image_comes_whole_in_small_frames(worker: FarWorker) -> None:
     assert digest == repr(hashlib.sha256(image).hexdigest())
 
 
+PROGRESS = (
+    "import sys, time, os\n"
+    "end, n = time.monotonic() + 0.55, 0\n"
+    "while time.monotonic() < end or n < 2000:\n"
+    "    n += 1; {say}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        "print('\\rstep', n, end='', flush=True)",
+        "print('step', n, end='\\r', flush=True)",
+        "print('\\rstep', n, end='')",
+        "os.write(1, b'\\rstep %d' % n)",
+        "os.system('') if n % 100 == 0 else print('\\rstep', n, end='', file=sys.stderr, flush=True)",
+    ],
+)
+def test_a_line_that_overwrites_itself_comes_ten_times_a_second_and_ends_as_it_should(
+    worker: FarWorker, say: str
+) -> None:
+    ran = worker.run(PROGRESS.format(say=say) + "n")
+    seconds = max(0.55, int(ran.result) / 2000)
+    assert len(ran.frames) < 12 * seconds + 8
+    assert (ran.text() + ran.text("stderr")).rstrip("\r").endswith(f"step {ran.result}")
+
+
+def test_an_animation_and_updates_of_a_display_come_ten_times_a_second(worker: FarWorker) -> None:
+    animated = "from IPython.display import clear_output\n" + PROGRESS.format(say="clear_output(wait=True); display(n)")
+    ran = worker.run(animated + "n")
+    assert len(ran.frames) < 30
+    assert ran.messages[-2].content["data"] == {"text/plain": ran.result}
+    updated = "handle = display(0, display_id=True)\n" + PROGRESS.format(say="handle.update(n)")
+    ran = worker.run(updated + "n")
+    assert len(ran.frames) < 16
+    assert ran.messages[-2].content["data"] == {"text/plain": ran.result}
+
+
 def test_a_binary_buffer_of_a_display_is_carried(worker: FarWorker) -> None:
     ran = worker.run("display({'image/png': b'\\x89PNG'}, raw=True)")
     assert ran.only("display_data").content["data"] == {"image/png": "iVBORw=="}
