@@ -11,8 +11,8 @@ from farcell.config import Target
 from farcell.follow import Follower, Inbox
 from farcell.stream import Stream
 from farcell.tells import update_in
-from farcell_protocol.errors import ExecutorUnreachable, MessageTooLarge, Unavailable
-from farcell_protocol.framing import MAX_RECORD_BYTES
+from farcell_protocol.errors import ExecutorUnreachable, Unavailable
+from farcell_protocol.framing import check_payload
 from farcell_protocol.ids import RunId, SessionId, new_tell_id
 from farcell_protocol.messages.api import (
     Cancel,
@@ -32,8 +32,6 @@ from farcell_protocol.messages.cells import Told, encode_told
 T = TypeVar("T")
 
 _SEND_S = 5.0
-_ENVELOPE_BYTES = 64 * 2**10
-"""More than what a request adds to its payload."""
 
 
 class Client:
@@ -86,7 +84,7 @@ class Client:
         Raises:
             MessageTooLarge: the request is over the limit of a message; nothing was sent.
         """
-        _check_size(len(request.payload), "the cell and its values are")
+        check_payload(len(request.payload), "the cell and its values are")
         return self._follower(request.run, 0, lambda stream, inbox: stream.lines.submit(request, inbox))
 
     def follow(self, run: RunId, after: int = 0) -> Follower:
@@ -138,7 +136,7 @@ class Client:
             Unavailable: so much waits to be heard already that no more is taken.
         """
         payload = encode_told(told)
-        _check_size(len(payload), "the message to the run is")
+        check_payload(len(payload), "the message to the run is")
         loop, stream = self._loop, self._stream
         if loop is None or stream is None:
             return
@@ -243,12 +241,3 @@ class Client:
 async def _close(stream: Stream) -> None:
     await stream.settle(2.0)
     await stream.close()
-
-
-def _check_size(size: int, what: str) -> None:
-    if size > MAX_RECORD_BYTES - _ENVELOPE_BYTES:
-        raise MessageTooLarge(
-            f"{what} {size:,} bytes, over the limit of {MAX_RECORD_BYTES:,}",
-            size_bytes=size,
-            limit_bytes=MAX_RECORD_BYTES,
-        )

@@ -12,15 +12,12 @@ from farcell_executor.scheduling import events
 from farcell_executor.store.base import Store
 from farcell_executor.tokens import Identity
 from farcell_executor.views import Views
-from farcell_protocol.errors import BadRequest, Cancelled, MessageTooLarge, NotFound, Unavailable, error_from
+from farcell_protocol.errors import BadRequest, Cancelled, NotFound, Unavailable, error_from
 from farcell_protocol.frames import Frame, Message, decode_frame
-from farcell_protocol.framing import MAX_RECORD_BYTES
+from farcell_protocol.framing import check_payload
 from farcell_protocol.ids import RunId, TellId, is_id
 from farcell_protocol.messages.api import RunRequest
 from farcell_protocol.pieces import Joiner
-
-ENVELOPE_BYTES = 64 * 2**10
-"""More than what a message to a keeper adds to its payload."""
 
 _FIRST_NODE_S = 10.0
 
@@ -113,7 +110,7 @@ class Runs:
             MessageTooLarge: it does not fit into a message.
         """
         found = await self.get(who, run)
-        _check_size(len(payload), "the message to the run is")
+        check_payload(len(payload), "the message to the run is")
         await self._driver.tell(found, tell, payload)
         self._driver.post(events.SessionUsed(found.session))
 
@@ -182,14 +179,7 @@ class Runs:
             raise Unavailable("this executor is leaving; its successor takes the run")
         if self._driver.trouble is not None:
             raise error_from(self._driver.trouble)
-        _check_size(len(request.payload), "the cell and its values are")
-
-
-def _check_size(size_bytes: int, what: str) -> None:
-    limit_bytes = MAX_RECORD_BYTES - ENVELOPE_BYTES
-    if size_bytes > limit_bytes:
-        text = f"{what} {size_bytes:,} bytes, over the limit of {limit_bytes:,}"
-        raise MessageTooLarge(text, size_bytes=size_bytes, limit_bytes=limit_bytes)
+        check_payload(len(request.payload), "the cell and its values are")
 
 
 def check_grace(grace_s: float) -> None:

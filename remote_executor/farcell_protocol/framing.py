@@ -15,6 +15,9 @@ PREFIX_BYTES = 4
 MAX_RECORD_BYTES = 64 * 2**20
 """The largest record anybody may send. Output frames stay far below it: see `frames.MAX_FRAME_BYTES`."""
 
+MAX_PAYLOAD_BYTES = MAX_RECORD_BYTES - 64 * 2**10
+"""The largest payload of a message, with room for whatever else is in it on any link."""
+
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -30,12 +33,19 @@ def record(body: bytes) -> bytes:
         MessageTooLarge: the body is over `MAX_RECORD_BYTES`.
     """
     if len(body) > MAX_RECORD_BYTES:
-        raise MessageTooLarge(
-            f"a message of {len(body):,} bytes is over the limit of {MAX_RECORD_BYTES:,}",
-            size_bytes=len(body),
-            limit_bytes=MAX_RECORD_BYTES,
-        )
+        raise _too_large(len(body))
     return len(body).to_bytes(PREFIX_BYTES, "big") + body
+
+
+def check_payload(size_bytes: int, what: str) -> None:
+    """See that a payload fits into a message on every link; `what` begins the sentence ("the cell and its values are").
+
+    Raises:
+        MessageTooLarge: it does not.
+    """
+    if size_bytes > MAX_PAYLOAD_BYTES:
+        text = f"{what} {size_bytes:,} bytes, over the limit of {MAX_PAYLOAD_BYTES:,}"
+        raise MessageTooLarge(text, size_bytes=size_bytes, limit_bytes=MAX_PAYLOAD_BYTES)
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -44,15 +54,24 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def encode_into(message: msgspec.Struct, buffer: bytearray) -> None:
-    """Append one message to `buffer` as a record, without an intermediate copy of the body."""
+    """Append one message to `buffer` as a record, without an intermediate copy of the body.
+
+    Raises:
+        MessageTooLarge: the body is over `MAX_RECORD_BYTES`; the buffer is as it was.
+    """
     start = len(buffer)
     buffer.extend(b"\0" * PREFIX_BYTES)
     _encoder.encode_into(message, buffer, -1)
     size = len(buffer) - start - PREFIX_BYTES
     if size > MAX_RECORD_BYTES:
         del buffer[start:]
-        record(bytes(size))
+        raise _too_large(size)
     buffer[start : start + PREFIX_BYTES] = size.to_bytes(PREFIX_BYTES, "big")
+
+
+def _too_large(size_bytes: int) -> MessageTooLarge:
+    text = f"a message of {size_bytes:,} bytes is over the limit of {MAX_RECORD_BYTES:,}"
+    return MessageTooLarge(text, size_bytes=size_bytes, limit_bytes=MAX_RECORD_BYTES)
 
 
 class RecordReader:
