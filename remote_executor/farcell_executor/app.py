@@ -53,15 +53,17 @@ async def running(
         await executor.driver.restore()
         await executor.retention.recall()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        background = [tasks.create_task(executor.driver.run(), name="driver")]
+        background = [
+            tasks.create_task(executor.driver.run(), name="driver"),
+            tasks.create_task(executor.retention.run(), name="prune old runs"),
+            tasks.create_task(_leave_when_idle(executor), name="leave when idle"),
+        ]
         stack.callback(_cancel, background)
-        if settings.embedded_agent:
-            background.append(tasks.create_task(_embedded_node(executor), name="embedded node"))
-        pruning = tasks.create_task(executor.retention.run(), name="prune old runs")
-        stack.callback(pruning.cancel)
-        background.append(tasks.create_task(_leave_when_idle(executor), name="leave when idle"))
+        node = tasks.create_task(_embedded_node(executor), name="embedded node") if settings.embedded_agent else None
+        if node is not None:
+            stack.callback(node.cancel)
         yield executor
-        await _leave_politely(executor, background)
+        await _leave_politely(executor, node)
 
 
 def _store(settings: Settings) -> Store:
@@ -169,14 +171,12 @@ async def _leave_when_idle(executor: Executor) -> None:
     executor.drain()
 
 
-async def _leave_politely(executor: Executor, background: "list[asyncio.Task[None]]") -> None:
-    """The agent first, which takes its last orders; then what it said is handled; then the rest."""
-    node = background[1:-1]
-    _cancel(node)
-    if node:
-        await asyncio.wait(node)
+async def _leave_politely(executor: Executor, node: "asyncio.Task[None] | None") -> None:
+    """The agent first, which takes its last orders; then what it said is handled. The rest may end after that."""
+    if node is not None:
+        node.cancel()
+        await asyncio.wait({node})
     await executor.driver.settle()
-    _cancel(background)
 
 
 def _cancel(tasks: "list[asyncio.Task[None]]") -> None:

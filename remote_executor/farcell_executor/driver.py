@@ -20,7 +20,7 @@ from farcell_executor.scheduling import actions, events
 from farcell_executor.scheduling.ledger import REMEMBERED_RUNS
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.store.base import Noun, Store
-from farcell_protocol.errors import ErrorInfo, FarcellError
+from farcell_protocol.errors import ErrorInfo
 from farcell_protocol.ids import TellId
 from farcell_protocol.messages import keeping
 
@@ -75,7 +75,7 @@ class Driver:
         """Have the event handled, and wait until what follows from it is stored and set in motion.
 
         Raises:
-            FarcellError: the machine refused it.
+            Exception: the machine failed at it, which is a fault of ours and in the log.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._inbox.append((event, done))
@@ -154,7 +154,6 @@ class Driver:
 
 
 def _fail(done: asyncio.Future[None] | None, err: Exception, event: events.Event) -> None:
-    if not isinstance(err, FarcellError):
-        log.error("the machine failed at %s", type(event).__name__, exc_info=err)
+    log.error("the machine failed at %s", type(event).__name__, exc_info=err)
     if done is not None and not done.done():
         done.set_exception(err)

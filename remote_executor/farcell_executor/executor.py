@@ -14,7 +14,7 @@ from farcell_executor.clock import Clock
 from farcell_executor.driver import Driver
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
-from farcell_executor.model import NodeState, SessionState, WorkerState
+from farcell_executor.model import NodeState, WorkerState
 from farcell_executor.retention import Retention
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.runs import Runs
@@ -132,9 +132,8 @@ class Executor:
 
     def _nothing_lives(self) -> bool:
         machine = self.driver.machine
-        reachable = {node.id for node in machine.nodes.values() if node.state.value == "connected"}
+        reachable = {node.id for node in machine.nodes.values() if node.state is NodeState.CONNECTED}
         workers = [
             one for one in machine.workers.values() if one.node in reachable and one.state is not WorkerState.GONE
         ]
-        sessions = [one for one in machine.sessions.values() if one.state is not SessionState.ENDED]
-        return not workers and not sessions
+        return not workers and not machine.sessions

@@ -153,11 +153,6 @@ class Tokens:
         """Every token ever made, without what it takes to use it."""
         return await self._store.tokens()
 
-    @property
-    def open_sockets(self) -> int:
-        """How many sockets are open, whoever holds them."""
-        return sum(map(len, self._sockets.values()))
-
     @contextmanager
     def socket(self, identity: Identity, close: Callable[[], None]) -> Iterator[None]:
         """While a socket is open; `close` is called when its token is revoked or expires."""

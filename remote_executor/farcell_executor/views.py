@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from farcell_executor.model import Device, Node, Run, RunState, Session, SessionState, Token, Worker
+from farcell_executor.model import Device, Node, NodeState, Run, RunState, Session, SessionState, Token, Worker
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.store.base import Noun, Store
@@ -111,7 +111,7 @@ class Views:
         return api.NodeView(
             node=node.id,
             name=node.name,
-            state="connected" if node.state.value == "connected" else "unknown",
+            state="connected" if node.state is NodeState.CONNECTED else "unknown",
             embedded=node.embedded,
             last_seen=node.last_seen,
             python=node.python,

@@ -104,9 +104,9 @@ def become_subreaper() -> None:
 
 def raise_descriptor_limit() -> None:
     """Three descriptors a worker, one a run: the usual 1024 are soon used up."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
-    if _soft != resource.RLIM_INFINITY and _soft < wanted:
+    if soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         except (OSError, ValueError) as err:

@@ -186,7 +186,7 @@ class Machine:
 
     @property
     def workers(self) -> Mapping[WorkerId, Worker]:
-        """The workers that are not gone for certain."""
+        """The workers that are not forgotten yet: one that is gone stays while a run of it has not ended."""
         return MappingProxyType(self._ledger.workers)
 
     @property

@@ -66,7 +66,7 @@ def test_a_message_over_the_limit_is_refused_by_its_sender(monkeypatch: pytest.M
 
 def test_a_payload_leaves_room_for_its_message_and_is_refused_with_the_limit_that_holds_for_it():
     framing.check_payload(framing.MAX_PAYLOAD_BYTES, "the cell is")
-    with pytest.raises(MessageTooLarge, match="^the cell is 67,043,329 bytes, over the limit of 67,043,328$"):
+    with pytest.raises(MessageTooLarge, match=r"^the cell is 67,043,329 bytes, over the limit of 67,043,328$"):
         framing.check_payload(framing.MAX_PAYLOAD_BYTES + 1, "the cell is")
 
 
