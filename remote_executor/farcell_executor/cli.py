@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from farcell_executor.calls import Caller, find
+from farcell_executor.calls import Caller, find, segment
 from farcell_executor.lock import IN_USE
 from farcell_executor.settings import DEFAULT_PORT
 from farcell_protocol.errors import BadRequest, DataDirectoryInUse, FarcellError
@@ -95,7 +95,9 @@ def logs(
     data: Data = None,
 ) -> None:
     """Print what a run printed, byte for byte."""
-    for piece in _caller(data).stream("GET", f"/runs/{run}/output?follow={str(follow).lower()}", timeout_s=None):
+    for piece in _caller(data).stream(
+        "GET", f"/runs/{segment(run)}/output?follow={str(follow).lower()}", timeout_s=None
+    ):
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
 
@@ -105,7 +107,7 @@ def cancel(
     run: str, grace_s: Annotated[float, typer.Option(help="seconds between the steps")] = 2.0, data: Data = None
 ) -> None:
     """Stop a run: an interrupt first, then by force."""
-    _caller(data).ask("POST", f"/runs/{run}/cancel", Any, {"grace_s": grace_s})
+    _caller(data).ask("POST", f"/runs/{segment(run)}/cancel", Any, {"grace_s": grace_s})
 
 
 @app.command()
@@ -186,7 +188,7 @@ def revoke_token(token: str, data: Data = None) -> None:
     """Make a token worthless, on open sockets too."""
     from farcell_protocol.messages.api import TokenView
 
-    print(f"revoked {_caller(data).ask('DELETE', f'/tokens/{token}', TokenView).token}")
+    print(f"revoked {_caller(data).ask('DELETE', f'/tokens/{segment(token)}', TokenView).token}")
 
 
 def _places(data: Path | None) -> Places:

@@ -120,6 +120,14 @@ def test_tokens_are_made_listed_and_revoked(home: Home):
     assert "bad-request" in home.farcell("token", "create", "--user", "bob", "--scope", "king").stderr
 
 
+def test_what_can_be_no_id_is_not_found_rather_than_asked_for_at_another_address(home: Home):
+    home.daemon()
+    for command in (["logs", "r 1"], ["logs", "../status?"], ["cancel", "a/b"], ["token", "revoke", "t 1"]):
+        answer = home.farcell(*command)
+        assert answer.returncode == 1
+        assert "not-found" in answer.stderr
+
+
 def test_up_serves_loopback_and_the_socket_and_nothing_wider(home: Home):
     refused = home.farcell("up", "--host", "0.0.0.0")
     assert refused.returncode == 1
