@@ -54,6 +54,7 @@ class KernelScreen:
         self._parent = kernel.get_parent("shell")
         self._ident = kernel._parent_ident["shell"]
         self._line_id = ""
+        self._flushed = False
 
     def show(self, message: Message) -> None:
         """Publish a far message, its buffers included."""
@@ -83,8 +84,12 @@ class KernelScreen:
         publish(self._kernel, Message(kind, content, metadata, buffers), self._parent)
 
     def _flush(self) -> None:
-        sys.stdout.flush()  # what was printed here before must come before
-        sys.stderr.flush()
+        """What was printed here before must come before. Once is enough: the cell prints nothing itself while it is
+        far away, and each flush waits for the thread that publishes."""
+        if not self._flushed:
+            self._flushed = True
+            sys.stdout.flush()
+            sys.stderr.flush()
 
 
 class TerminalScreen:

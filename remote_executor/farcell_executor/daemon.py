@@ -3,7 +3,6 @@
 Imports nothing slow itself: Litestar alone takes half a second.
 """
 
-import asyncio
 import logging
 import os
 import signal
@@ -81,6 +80,8 @@ def _start(keeper: KeeperControl) -> None:
 
 
 def _serve(settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
+    import uvloop
+
     from farcell_executor.server import serve_until_told
 
-    asyncio.run(serve_until_told(settings, sockets, lambda _: on_ready()))
+    uvloop.run(serve_until_told(settings, sockets, lambda _: on_ready()))
