@@ -33,7 +33,7 @@ MOST_TRIES = 10
 
 
 @dataclass
-class Line:
+class FollowedRun:
     """One followed run.
 
     `unsent` is its request until the executor confirms it, `controls` what was asked about it before that.
@@ -56,7 +56,7 @@ class Lines:
     without one they may be dropped, since `opening` says everything again."""
 
     def __init__(self, tells: Tells | None = None) -> None:
-        self._lines: dict[RunId, Line] = {}
+        self._lines: dict[RunId, FollowedRun] = {}
         self.tells = tells or Tells()
 
     def __len__(self) -> int:
@@ -69,13 +69,13 @@ class Lines:
 
     def submit(self, request: RunRequest, inbox: Inbox) -> list[FromClient]:
         """A new run, followed from its start."""
-        line = Line(request.run, inbox, Receiver(), unsent=Submit(request), tries=1)
+        line = FollowedRun(request.run, inbox, Receiver(), unsent=Submit(request), tries=1)
         self._replace(line)
         return [Submit(request)]
 
     def follow(self, run: RunId, after: int, inbox: Inbox) -> list[FromClient]:
         """An existing run. Whoever followed it on this client before is told that it was taken over."""
-        line = Line(run, inbox, Receiver(after))
+        line = FollowedRun(run, inbox, Receiver(after))
         before = self._replace(line)
         if before is None:
             return [Follow(run, after)]
@@ -83,7 +83,7 @@ class Lines:
         line.resuming = True
         return [] if line.unsent else [Unfollow(run), Follow(run, after)]
 
-    def _replace(self, line: Line) -> Line | None:
+    def _replace(self, line: FollowedRun) -> FollowedRun | None:
         before = self._lines.pop(line.run, None)
         if before is not None and before.wanted:
             before.inbox.put(Unavailable(f"run {line.run} is now followed by another cell", run=line.run))
@@ -141,7 +141,7 @@ class Lines:
             said += self.tells.opening(line.run)
         return said
 
-    def _submit_again(self, line: Line, request: Submit) -> list[FromClient]:
+    def _submit_again(self, line: FollowedRun, request: Submit) -> list[FromClient]:
         line.tries += 1
         if line.tries > MOST_TRIES:
             self._fail(
@@ -169,7 +169,7 @@ class Lines:
                 self._fail(self._lines[run], error_from(error))
         return []
 
-    def _confirmed(self, line: Line) -> list[FromClient]:
+    def _confirmed(self, line: FollowedRun) -> list[FromClient]:
         if line.unsent is not None:
             line.unsent, line.tries = None, 0
             line.controls.clear()
@@ -178,7 +178,7 @@ class Lines:
         self._remove(line.run)
         return [Unfollow(line.run)]
 
-    def _changed(self, line: Line, view: RunView) -> list[FromClient]:
+    def _changed(self, line: FollowedRun, view: RunView) -> list[FromClient]:
         if view.state != "ended":
             line.inbox.put(Changed(view))
             return []
@@ -188,7 +188,7 @@ class Lines:
         line.inbox.put(Changed(view))
         return []
 
-    def _frames(self, line: Line, message: RunFrames, size_bytes: int) -> list[FromClient]:
+    def _frames(self, line: FollowedRun, message: RunFrames, size_bytes: int) -> list[FromClient]:
         if line.paused:
             return []
         try:
@@ -200,7 +200,7 @@ class Lines:
             line.inbox.put(Encoded(message.first + seen, message.frames[seen:]), size_bytes)
         return self._pause(line) if line.inbox.held_bytes > HELD_BYTES else []
 
-    def _pause(self, line: Line) -> list[FromClient]:
+    def _pause(self, line: FollowedRun) -> list[FromClient]:
         line.paused = True
         line.inbox.wants_room = True
         if line.inbox.held_bytes <= HELD_BYTES // 2:
@@ -209,7 +209,7 @@ class Lines:
             return [Unfollow(line.run), *self.resume(line.run, line.inbox)]
         return [Unfollow(line.run)]
 
-    def _ask_again(self, line: Line) -> list[FromClient]:
+    def _ask_again(self, line: FollowedRun) -> list[FromClient]:
         line.tries += 1
         last = line.receiver.last
         if line.tries > MOST_TRIES:
@@ -218,7 +218,7 @@ class Lines:
         line.resuming = True
         return [Unfollow(line.run), Follow(line.run, last)]
 
-    def tell(self, item: Item) -> None:
+    def put_to_all(self, item: Item) -> None:
         """The same to every reader."""
         for line in self._lines.values():
             line.inbox.put(item)
@@ -231,10 +231,10 @@ class Lines:
         """The executor cannot take the requests that it has not confirmed."""
         self._fail_if(error, lambda line: line.unsent is not None)
 
-    def _fail_if(self, error: FarcellError, concerned: Callable[[Line], bool]) -> None:
+    def _fail_if(self, error: FarcellError, concerned: Callable[[FollowedRun], bool]) -> None:
         for line in [line for line in self._lines.values() if concerned(line)]:
             self._fail(line, error)
 
-    def _fail(self, line: Line, error: FarcellError) -> None:
+    def _fail(self, line: FollowedRun, error: FarcellError) -> None:
         self._remove(line.run)
         line.inbox.put(error)

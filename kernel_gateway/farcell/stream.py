@@ -141,7 +141,7 @@ class Stream:
                 why = await self._serve(socket)
                 socket = None
                 self._down = LinkDown(why, time.time())
-                self.lines.tell(self._down)
+                self.lines.put_to_all(self._down)
         except FarcellError as err:
             self.lines.fail(err)
         except Exception as err:
@@ -155,7 +155,7 @@ class Stream:
         link = self._link = Link(socket)
         if self._down is not None:
             self._down = None
-            self.lines.tell(LinkUp())
+            self.lines.put_to_all(LinkUp())
         self.say(self.lines.opening())
         try:
             return await link.serve(self._receive)

@@ -84,14 +84,14 @@ async def embedded_agent(
         BadSpec: `simulate` cannot be read.
     """
     parts = Parts(places, node_name, True, simulate, interpreter, worker_memory_bytes, nvml, keeper_command, log)
-    with node_agent(parts) as node:
+    with node_agent(parts) as running:
         ours, theirs = link_pair()
         embedded = EmbeddedAgent(theirs)
-        serving = asyncio.create_task(_serve_until_closed(node.agent, ours, log), name="embedded agent")
+        serving = asyncio.create_task(_serve_until_closed(running.agent, ours, log), name="embedded agent")
         try:
             yield embedded
         finally:
-            node.for_good = embedded.for_good
+            running.for_good = embedded.for_good
             await theirs.close()
             # It obeys what it was told before; a keeper that cannot be reached must not hold us up.
             await asyncio.wait({serving}, timeout=_LAST_WORDS_S)
@@ -126,8 +126,8 @@ def run_agent(
     token()
     dialler = Dialler(url, token, logger)
     parts = Parts(where, name, simulate=simulate, worker_memory_bytes=worker_memory(environ))
-    with node_agent(parts) as node:
-        asyncio.run(_until_told(serve_dialled(node.agent, dialler, logger)))
+    with node_agent(parts) as running:
+        asyncio.run(_until_told(serve_dialled(running.agent, dialler, logger)))
 
 
 async def serve_dialled(agent: Agent, dialler: "Dialler", log: logging.Logger) -> None:
@@ -159,7 +159,7 @@ class Parts:
 
 
 @dataclass
-class Node:
+class RunningAgent:
     """An agent on its data directory; `for_good` says at the end that no other will follow it."""
 
     agent: Agent
@@ -167,7 +167,7 @@ class Node:
 
 
 @contextmanager
-def node_agent(parts: Parts) -> Iterator[Node]:
+def node_agent(parts: Parts) -> Iterator[RunningAgent]:
     """An agent that holds its data directory. At the end a keeper that has nothing left is sent home.
 
     Raises:
@@ -180,12 +180,12 @@ def node_agent(parts: Parts) -> Iterator[Node]:
         simulated = SimulatedDevices(node_id(where.node_file), where.simulated_devices)
         simulated.add(parts.simulate)
         devices = Devices(parts.nvml or Nvml(), simulated)
-        node = Node(_agent(parts, devices))
+        running = RunningAgent(_agent(parts, devices))
         try:
-            yield node
+            yield running
         finally:
             devices.close()
-            if dismiss_keeper(where, once_idle=node.for_good):
+            if dismiss_keeper(where, once_idle=running.for_good):
                 simulated.forget()
 
 
