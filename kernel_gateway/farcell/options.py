@@ -122,7 +122,7 @@ OPTIONS = (*_VALUED, *_FLAGS)
 
 def _near(name: str, known: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def options_text(options: CellOptions) -> str:
