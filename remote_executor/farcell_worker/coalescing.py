@@ -16,6 +16,9 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _OF_UNSURE_WIDTH = re.compile(r"[^\x20-\u02ff\u2010-\u25ff]")
 """Characters that may take no column, one or two; letters, lines and blocks of which bars are made take one."""
 
+FEW_RETURNS = 32
+"""Text that goes back so few times is left as it was said: there is little to gain."""
+
 _SHOWN = frozenset({"display_data", "execute_result"})
 _REPLACING = frozenset({"update_display_data", "clear_output"})
 _OUTPUT = _SHOWN | _REPLACING
@@ -167,4 +170,7 @@ def _joined(items: list[Item]) -> list[Item]:
 
 
 def _one_text(like: Text | None, texts: list[str]) -> list[Item]:
-    return [] if like is None else [(like[0], collapse("".join(texts)), like[2])]
+    if like is None:
+        return []
+    text = "".join(texts)
+    return [(like[0], collapse(text) if text.count("\r") > FEW_RETURNS else text, like[2])]

@@ -97,6 +97,7 @@ class Outbox:
         with self._alone:
             self._send_all()
             self._open.cell = OpenRun(run)
+            self._waiting.begin()
             self._send(Began(run))
             if self._waiting.dropped:
                 note = f"farcell: {self._waiting.dropped:,} characters written between the runs were dropped here\n"
@@ -181,8 +182,8 @@ class Outbox:
             self._send_all()
 
     def flush_in_turn(self) -> None:
-        """As `flush`, but a line that goes back to its beginning, an update or an animation stays until 0.1 s after
-        what was last sent of that kind: it is likely to be overwritten before."""
+        """As `flush`, but a line that goes back to its beginning, an update or an animation stays for its turn if there
+        were many of that kind just now: it is likely to be overwritten before."""
         if not self._waiting.items or self._alone.owner == threading.get_ident():
             return
         with self._alone:

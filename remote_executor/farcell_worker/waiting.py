@@ -16,6 +16,9 @@ HELD_CHARS = 1 * 2**20
 OVERWRITES_EVERY_S = 0.1
 """What overwrites itself is sent so often; the last state always is, before whatever follows it and at the end."""
 
+AT_ONCE = 10
+"""So many states are sent without delay in the beginning, or after a while without any, as they would be locally."""
+
 _MOST_DISPLAYS = 16
 """How many displays wait for such a turn."""
 
@@ -28,7 +31,8 @@ class Waiting:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._overwrote_at = -OVERWRITES_EVERY_S
+        self._turns = float(AT_ONCE)
+        self._counted_at = clock()
         self.items: deque[Item] = deque()
         self.chars = 0
         self.dropped = 0
@@ -54,22 +58,33 @@ class Waiting:
         self.items.extendleft(reversed(items))
         self.chars += sum(map(size_of, items))
 
+    def begin(self) -> None:
+        """Another run says what comes now."""
+        self._turns = float(AT_ONCE)
+
     def sending(self, item: Item) -> None:
         """This is about to be sent; what overwrites it has its turn later."""
         if overwrites(item):
-            self._overwrote_at = self._clock()
+            self._turns = max(0.0, self._turns_now() - 1)
+
+    def _turns_now(self) -> float:
+        """How many states may be sent by now."""
+        now = self._clock()
+        self._turns = min(AT_ONCE, self._turns + (now - self._counted_at) / OVERWRITES_EVERY_S)
+        self._counted_at = now
+        return self._turns
 
     def turn_in_s(self) -> float:
         """How long all of it should wait since the newest is likely to be overwritten by then; 0 if not at all."""
-        left = self._overwrote_at + OVERWRITES_EVERY_S - self._clock()
-        if left <= 0 or not self.items:
+        turns = self._turns_now()
+        if turns >= 1 or not self.items:
             return 0
         if not isinstance(self.items[-1], tuple):
             self.put_back(self.take())
             waits = len(self.items) <= _MOST_DISPLAYS and can_wait(self.items)
         else:
             waits = self._text_waits()
-        return left if waits else 0
+        return (1 - turns) * OVERWRITES_EVERY_S if waits else 0
 
     def _text_waits(self) -> bool:
         if not self._ends_overwriting():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from farcell_protocol.frames import End, Message
 from farcell_worker.coalescing import coalesced, collapse, is_overwriting
 from farcell_worker.routes import Aside, Item
-from farcell_worker.waiting import FLUSH_CHARS, OVERWRITES_EVERY_S, Waiting
+from farcell_worker.waiting import AT_ONCE, FLUSH_CHARS, OVERWRITES_EVERY_S, Waiting
 
 CODE = re.compile(r"\x1b\[([0-9;]*)([mKA])|.|\n", re.DOTALL)
 
@@ -120,6 +120,8 @@ OUT = ("stdout", "a", None)
 @pytest.mark.parametrize(
     ("said", "kept"),
     [
+        ([("stdout", f"\r{n}", None) for n in range(10, 60)], [("stdout", "\r59", None)]),
+        ([("stdout", "\r1", None), ("stdout", "\r2", None)], [("stdout", "\r1\r2", None)]),
         ([CLEAR, shows("1"), CLEAR, shows("2"), CLEAR, shows("3")], [CLEAR, shows("3")]),
         ([CLEAR, OUT, OUT, CLEAR, OUT], [CLEAR, OUT]),
         ([shows("0"), CLEAR, shows("1"), CLEAR], [shows("0"), CLEAR, shows("1"), CLEAR]),
@@ -182,7 +184,7 @@ def test_what_is_overwritten_ten_thousand_times_a_second_is_sent_ten_times_with_
     say: Callable[[Waiting, int], None], last: Item
 ) -> None:
     sent = sent_over(1.0, 0.0001, say)
-    assert 9 <= len(sent) <= 12
+    assert AT_ONCE + 9 <= len(sent) <= AT_ONCE + 12
     assert sent[-1][-1] == last
     assert all(len(items) <= 2 for items in sent)
 
@@ -191,18 +193,26 @@ def test_what_is_overwritten_now_and_then_is_sent_at_once() -> None:
     assert len(sent_over(1.0, 2 * OVERWRITES_EVERY_S, prints_progress)) == 5 + 1
 
 
+def test_the_first_few_are_sent_at_once() -> None:
+    sent = sent_over(AT_ONCE * 0.001, 0.001, prints_progress)
+    assert [item[1] for items in sent[:-1] for item in items if isinstance(item, tuple)] == [
+        f"\rstep {n}" for n in range(AT_ONCE)
+    ]
+
+
 def test_lines_are_sent_at_once_also_beside_progress() -> None:
     def say(waiting: Waiting, n: int) -> None:
         prints_progress(waiting, n)
         waiting.add(("stdout", f"{n}\n", None))
 
-    assert len(sent_over(0.01, 0.001, say)) == 10 + 1
+    assert len(sent_over(0.1, 0.001, say)) == 100 + 1
 
 
 def test_a_flood_of_progress_without_a_flush_stays_small() -> None:
     clock = Clock()
     waiting = Waiting(clock)
-    waiting.sending(("stdout", "\r", None))
+    for _ in range(AT_ONCE):
+        waiting.sending(("stdout", "\r", None))
     for n in range(10):
         waiting.add(("stdout", f"\r{n}" * FLUSH_CHARS, None))
         assert waiting.turn_in_s() == pytest.approx(OVERWRITES_EVERY_S)

@@ -210,18 +210,18 @@ def test_a_line_that_overwrites_itself_comes_ten_times_a_second_and_ends_as_it_s
 ) -> None:
     ran = worker.run(PROGRESS.format(say=say) + "n")
     seconds = max(0.55, int(ran.result) / 2000)
-    assert len(ran.frames) < 12 * seconds + 8
+    assert len(ran.frames) < 12 * seconds + 18
     assert (ran.text() + ran.text("stderr")).rstrip("\r").endswith(f"step {ran.result}")
 
 
 def test_an_animation_and_updates_of_a_display_come_ten_times_a_second(worker: FarWorker) -> None:
     animated = "from IPython.display import clear_output\n" + PROGRESS.format(say="clear_output(wait=True); display(n)")
     ran = worker.run(animated + "n")
-    assert len(ran.frames) < 30
+    assert len(ran.frames) < 50
     assert ran.messages[-2].content["data"] == {"text/plain": ran.result}
     updated = "handle = display(0, display_id=True)\n" + PROGRESS.format(say="handle.update(n)")
     ran = worker.run(updated + "n")
-    assert len(ran.frames) < 16
+    assert len(ran.frames) < 30
     assert ran.messages[-2].content["data"] == {"text/plain": ran.result}
 
 
