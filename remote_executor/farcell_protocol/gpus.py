@@ -8,6 +8,8 @@ from farcell_protocol.errors import BadSpec
 _MODEL = re.compile(r"[A-Za-z][A-Za-z0-9 ._-]*[A-Za-z0-9]|[A-Za-z]")
 ANY = "any"
 CPU = "cpu"
+MOST = 10_000
+"""No more of a GPU can be asked for; whether there are as many is decided elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ def parse_gpus(text: str) -> GpuSpec:
 
 
 def _count(text: str, count: str) -> int:
-    if not count.isascii() or not count.isdigit() or int(count) < 1:
+    if not count.isascii() or not count.isdigit() or not count.strip("0"):
         raise BadSpec(f"{text!r}: the count must be a whole number from 1 up", spec=text, count=count)
-    return int(count)
+    digits = count.lstrip("0")
+    if len(digits) > len(str(MOST)) or int(digits) > MOST:
+        raise BadSpec(f"{text[:100]!r}: the count may be at most {MOST:,}", spec=text[:100], count=count[:100])
+    return int(digits)

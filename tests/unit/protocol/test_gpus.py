@@ -37,6 +37,8 @@ def test_a_specification_is_read(text: str, spec: GpuSpec):
         ("H100:two", "whole number from 1 up"),
         ("H100:", "whole number from 1 up"),
         ("H100:٢", "whole number from 1 up"),
+        ("H100:10001", "at most 10,000"),
+        ("H100:" + "9" * 5000, "at most 10,000"),
         ("A100:2,H100", "different counts"),
         ("cpu,H100", "cpu stands alone"),
         ("cpu:2", "cpu stands alone"),
