@@ -22,7 +22,7 @@ from farcell.parties import Following, OutputScreen
 from farcell.presses import Presses
 from farcell.status import STARTING_EXECUTOR, Line
 from farcell.watch import Seen, Watch
-from farcell_protocol.errors import ErrorInfo, FarcellError, SessionEnded
+from farcell_protocol.errors import ErrorInfo, FarcellError, RunFailure, SessionEnded
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.api import RunRequest, RunView
@@ -144,10 +144,20 @@ def settle(notebook: Notebook, screen: OutputScreen, seen: Seen, *, waited: bool
     if result is not NOTHING:
         notebook.keep_result(result)
         session.results.note(result, number if waited else None)
-    if view.outcome == "lost" and view.worker is not None:
+    if view.outcome == "lost" and view.worker is not None and not _survived(notebook, session, view):
         session.end(view.reason)
     elif session.once:
         session.end(ErrorInfo("session-ended", "--once released it at the end of its cell"))
+
+
+def _survived(notebook: Notebook, session: FarSession, view: RunView) -> bool:
+    """Whether the session is there although a run in it was lost: by a fault of ours, the worker goes on after it."""
+    if view.reason is None or view.reason.code != RunFailure.code or notebook.connected is None:
+        return False
+    try:
+        return still_there(notebook.connected, session)
+    except FarcellError:
+        return False
 
 
 def _leave(follower: Following, screen: OutputScreen) -> RunView:

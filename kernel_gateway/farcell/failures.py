@@ -98,9 +98,14 @@ def interrupt_of(message: Message | None, text: str) -> FarInterrupt:
     return FarInterrupt(text, traceback)
 
 
-def readable(error: FarcellError) -> FarcellError:
-    """The same error, shown by IPython as its text and its code instead of by our frames."""
+def readable(error: FarcellError, before: Message | None = None) -> FarcellError:
+    """The same error, shown by IPython as its text and its code instead of by our frames; after the far traceback of
+    `before`, an `error` message, if there is one. What is readable already stays as it is."""
+    if hasattr(error, "_render_traceback_"):
+        return error
     lines = [f"{type(error).__name__}: {error.message}", f"({error.code})"]
+    if before is not None:
+        lines = [*(str(line) for line in before.content.get("traceback", [])), *lines]
     # On the instance, so that the class stays the protocol's, which knows nothing of IPython.
     error._render_traceback_ = lambda: lines  # type: ignore[attr-defined]
     return error
@@ -115,9 +120,7 @@ def raise_if_never_queued(view: RunView | None) -> None:
 
 def raise_outcome(seen: "Seen") -> None:
     """Raise what the cell's end calls for; nothing after a good one."""
-    end = seen.end
-    outcome = end.outcome if end else (seen.view.outcome if seen.view else None)
-    reason = (end.reason if end else None) or (seen.view.reason if seen.view else None)
+    outcome, reason = seen.outcome, seen.reason
     if seen.presses:
         raise interrupt_of(seen.error, reason.message if reason else "interrupted")
     if outcome == "ok":
@@ -125,6 +128,6 @@ def raise_outcome(seen: "Seen") -> None:
     if outcome == "error":
         raise error_of(seen.error, seen.error_is_shown)
     if reason is not None:
-        raise error_from(reason)
+        raise readable(error_from(reason), None if seen.error_is_shown else seen.error)
     kind = Cancelled if outcome == "cancelled" else RunFailure
     raise kind(f"run {seen.run} ended as {outcome or 'unknown'} without a reason", run=seen.run)

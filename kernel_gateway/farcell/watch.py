@@ -13,7 +13,7 @@ from farcell.inputs import Inputs, Question
 from farcell.parties import Comms, Following, OutputScreen, Steering
 from farcell.presses import Presses
 from farcell.status import Line, StatusLine, end_line, progress_line, seconds_text
-from farcell_protocol.errors import FarcellError
+from farcell_protocol.errors import ErrorInfo, FarcellError
 from farcell_protocol.frames import Elided, End, Frame, Message, ValueBack
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.api import RunView
@@ -37,6 +37,16 @@ class Seen:
     """The last error has been shown where it stood, since more followed it or its text came as output."""
     values: list[ValueBack] = field(default_factory=list)
     presses: int = 0
+
+    @property
+    def outcome(self) -> str | None:
+        """How it ended. The executor has the last word: it knows whether an error is that of a stop."""
+        return (self.view.outcome if self.view else None) or (self.end.outcome if self.end else None)
+
+    @property
+    def reason(self) -> ErrorInfo | None:
+        """Why it ended so, where there is more to say than the error that it raised."""
+        return (self.view.reason if self.view else None) or (self.end.reason if self.end else None)
 
 
 class Watch:
@@ -237,6 +247,4 @@ class Watch:
         seconds = self._clock() - self._born
         if view is not None and view.ended is not None and view.started is not None:
             seconds = view.ended - view.started
-        outcome = (seen.end.outcome if seen.end else view.outcome if view else None) or "ended"
-        reason = (seen.end.reason if seen.end else None) or (view.reason if view else None)
-        self._line.finish(end_line(seen.run, view, outcome, seconds, reason))
+        self._line.finish(end_line(seen.run, view, seen.outcome or "ended", seconds, seen.reason))

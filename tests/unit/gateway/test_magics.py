@@ -142,6 +142,19 @@ def test_a_lost_worker_ends_its_session_and_its_handles(far: Any, cell: Any, she
     assert "re-run cell [1]" in repr(shell.user_ns["m"])
 
 
+def test_a_fault_of_the_worker_that_its_session_survives_leaves_the_handles_alive(
+    far: Any, cell: Any, shell: Any
+) -> None:
+    from farcell_protocol.frames import ValueBack, ValueInfo
+
+    handle = ValueBack("m", "handle", info=ValueInfo("Model", "<Model>"), why="too large")
+    fault = ErrorInfo("run-failure", "the worker itself failed: AttributeError: no write")
+    far(plays(handle), plays(outcome="lost", reason=fault))
+    cell("%%gpu\nm = Model()")
+    assert cell("%%gpu\nprint('x')").error_in_exec.code == "run-failure"
+    assert "released at" in repr(shell.user_ns["m"])
+
+
 def test_detaching_returns_at_once_and_attaching_binds(far: Any, cell: Any, shell: Any, capsys: Any) -> None:
     script = plays(stream("hello\n"), *value("y", pickle.dumps([1])))
     client = far(script)

@@ -11,11 +11,11 @@ from unittest.mock import ANY
 import pytest
 from far_client import ScriptedClient, ScriptedFollower, Step, error, plays, stream, view
 
-from farcell.failures import FarError, FarInterrupt, raise_outcome
+from farcell.failures import FarError, FarInterrupt, raise_outcome, readable
 from farcell.follow import Batch, Changed, LinkDown, LinkUp
 from farcell.status import Line
 from farcell.watch import Watch
-from farcell_protocol.errors import ErrorInfo, Unauthorized
+from farcell_protocol.errors import ErrorInfo, TimedOut, Unauthorized
 from farcell_protocol.frames import SHOWN, Elided, End, Heard, Message
 from farcell_protocol.ids import RunId, TellId
 from farcell_protocol.messages.api import Interpreter, RunRequest
@@ -252,6 +252,24 @@ def test_an_end_without_a_word_of_its_own_raises_its_reason(outcome: Any, code: 
     with pytest.raises(Exception, match="why") as raised:
         raise_outcome(watch.to_the_end())
     assert (type(raised.value).__name__, raised.value.fields) == (name, {"n": 1})
+
+
+def test_a_run_stopped_at_its_time_limit_says_so_and_shows_where_it_was() -> None:
+    late = ErrorInfo("timed-out", "over its time limit of 1 s", {"timeout_s": 1.0})
+    steps: list[Step] = [
+        Changed(view(REQUEST, "running")),
+        Batch(1, [Message("error", {"ename": "KeyboardInterrupt", "traceback": ["line 2"]}), End("error")]),
+        Changed(view(REQUEST, "ended", outcome="timed-out", reason=late)),
+    ]
+    watch, screen, _ = watched(steps)
+    with pytest.raises(TimedOut, match="over its time limit of 1 s") as raised:
+        raise_outcome(watch.to_the_end())
+    assert readable(raised.value)._render_traceback_() == [  # type: ignore[attr-defined]
+        "line 2",
+        "TimedOut: over its time limit of 1 s",
+        "(timed-out)",
+    ]
+    assert screen.log[-1].startswith("[bad] timed-out: over its time limit of 1 s")
 
 
 LINE = "[busy] running on H100 (simulated) · 0.0 s"
