@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from farcell.analysis.needs import may_change, travels
+from farcell.analysis.needs import is_a, may_change, travels
 from farcell.exchange.sessions import FarSession
 from farcell.exchange.standing import home_of
 from farcell.handles import Handle, clock_text, size_text
@@ -61,7 +61,7 @@ def _is_variable(name: str, value: Any) -> bool:
 
 def _place(name: str, namespace: Mapping[str, Any], holders: Sequence[FarSession]) -> Place:
     value = namespace[name]
-    if isinstance(value, Handle):
+    if is_a(value, Handle):
         return _of_handle(name, value)
     if not holders:
         return Place(name, _type_name(value), _size_here(value), "here")
@@ -103,10 +103,10 @@ def _type_name(value: Any) -> str:
 
 def _size_here(value: Any) -> int | None:
     """What it takes here, as far as it says: arrays all of it, containers without what they contain."""
-    size = getattr(value, "nbytes", None)
     try:
+        size = getattr(value, "nbytes", None)
         return size if isinstance(size, int) else sys.getsizeof(value)
-    except TypeError:
+    except Exception:  # whatever the value raises when it is asked
         return None
 
 

@@ -152,7 +152,7 @@ def _text(value: Any, name: str) -> str | None:
 
 
 def _size_bytes(value: Any) -> int | None:
-    if isinstance(value, str | bytes | bytearray):
+    if issubclass(type(value), str | bytes | bytearray):
         return sys.getsizeof(value)
     size = _attribute(value, "nbytes")
     if size is None and _attribute(value, "element_size") is not None:

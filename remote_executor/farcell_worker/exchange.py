@@ -106,7 +106,7 @@ class Exchange:
             asked = finished and before.held.get(name) == ""
             if now is was and not asked and not _may_differ(name, now, before.held):
                 continue
-            if isinstance(now, types.ModuleType):
+            if issubclass(type(now), types.ModuleType):  # `isinstance` would ask the value, and a dead proxy raises
                 yield from _module(name, now)
             else:
                 yield from self._back(name, now, before.held.get(name, ""), cell.inline_limit_bytes)
@@ -212,25 +212,23 @@ def _may_differ(name: str, value: Any, held: Mapping[str, str]) -> bool:
     """Whether a name that is bound to the same object as before the cell may be news to the client: what it holds may
     have changed in place, but not a module, a function or a class. What it does not hold is news only if the cell
     bound it, which for some objects cannot be seen."""
-    if isinstance(value, _READ_ONLY) or name in _OF_IPYTHON:
+    if issubclass(type(value), _READ_ONLY) or name in _OF_IPYTHON:
         return False
     return bool(held.get(name)) or _is_one_for_all(value)
 
 
 def _is_one_for_all(value: Any) -> bool:
     """Whether Python keeps one object for all values that equal it, so that being the same says nothing."""
-    match value:
-        case bool() | None:
-            return True
-        case int():
-            return -5 <= value <= 256
-        case str():
-            return len(value) < 2 or re.fullmatch(r"\w+", value, re.ASCII) is not None
-        case bytes():
-            return len(value) < 2
-        case tuple():
-            return not value
-    return False
+    kind = type(value)  # the value itself is not asked, as `match` would: it may raise at every look
+    if issubclass(kind, bool | types.NoneType):
+        return True
+    if issubclass(kind, int):
+        return bool(-5 <= value <= 256)
+    if issubclass(kind, str):
+        return len(value) < 2 or re.fullmatch(r"\w+", value, re.ASCII) is not None
+    if issubclass(kind, bytes):
+        return len(value) < 2
+    return issubclass(kind, tuple) and not value
 
 
 def _module(name: str, module: types.ModuleType) -> Iterator[ValueBack]:

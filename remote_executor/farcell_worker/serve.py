@@ -107,6 +107,7 @@ class Worker:
                 end = self._interrupted("again, while the one before was being taken in", 0)
             except BaseException as err:
                 # A fault of ours: the run must end all the same.
+                self._outbox.write("stderr", "".join(traceback.format_exception(err)))
                 end = _end_of_fault(err)
             self._interrupts.end()
             self._outbox.end(end)
@@ -172,8 +173,5 @@ def _refused(err: FarcellError) -> End:
 
 
 def _end_of_fault(err: BaseException) -> End:
-    text = "".join(traceback.format_exception(err))
-    with suppress(OSError):
-        os.write(2, text.encode("utf-8", "backslashreplace"))
     name = type(err).__name__
     return End("lost", reason=ErrorInfo(RunFailure.code, f"the worker itself failed: {name}: {err}", {"error": name}))

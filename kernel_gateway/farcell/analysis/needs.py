@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, UnionType
 from typing import Any
 
 from farcell.analysis.names import Names
@@ -49,4 +49,9 @@ def is_shells_own(name: str) -> bool:
 
 def may_change(value: Any) -> bool:
     """Whether code that only reads a name may leave another value in it; definitions and modules stay."""
-    return not isinstance(value, ModuleType | FunctionType | type)
+    return not is_a(value, ModuleType | FunctionType | type)
+
+
+def is_a(value: Any, kinds: type | UnionType) -> bool:
+    """Like `isinstance`, but the value itself is not asked: a proxy whose object is gone raises at every look."""
+    return issubclass(type(value), kinds)

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from farcell.analysis.names import Import
+from farcell.analysis.needs import is_a
 from farcell.exchange.imports import bind_module
 from farcell.exchange.sessions import FarSession
 from farcell.handles import Handle
@@ -104,17 +105,17 @@ class Homecoming:
         before = self._left.bound.get(name, _NOTHING)
         if now is not before:
             return now is not _NOTHING
-        if self._certain or name not in self._left.here or isinstance(now, Handle):
+        if self._certain or name not in self._left.here or is_a(now, Handle):
             return False
         return digest_here(now, self._namespace) != self._left.here[name]  # changed in place
 
     def _is_here(self, arrival: Arrival) -> bool:
         """Whether the name is bound to what arrives: by an earlier look at the same run, say."""
         now = self._namespace.get(arrival.name, _NOTHING)
-        if isinstance(now, Handle):
+        if is_a(now, Handle):
             return arrival.status == "handle" and now.session == self._session.id and now.name == arrival.name
         if arrival.status == "module":
-            return isinstance(now, ModuleType) and now.__name__ == arrival.data.decode()
+            return is_a(now, ModuleType) and now.__name__ == arrival.data.decode()
         return arrival.status == "value" and digest_here(now, self._namespace) == arrival.digest
 
     def _bind_value(self, arrival: Arrival, value: Any) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from farcell.analysis.needs import is_a
 from farcell.exchange.homeward import Arrival, joined
 from farcell.exchange.sessions import FarSession
 from farcell.handles import Handle
@@ -42,7 +43,7 @@ def lacked(reads: Iterable[str], namespace: Mapping[str, Any], session: FarSessi
 
 
 def _is_unset(value: object) -> bool:
-    return isinstance(value, str) and not value  # what IPython binds `_` to before there is a result
+    return is_a(value, str) and not value  # what IPython binds `_` to before there is a result
 
 
 def result_of(pieces: Iterable[ValueBack], session: FarSession, number: int, fetch: Callable[[Handle], Any]) -> object:

@@ -3,9 +3,11 @@
 import functools
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
+from farcell.analysis.needs import is_a
 from farcell_protocol.errors import ValueNotPicklable
 from farcell_protocol.values import pack_value
 
@@ -35,7 +37,7 @@ def find(name: str, value: Any, namespace: Mapping[str, Any]) -> tuple[str, Any]
     budget = [_MOST_PARTS]
     seen = {id(value)}
     while True:
-        for step, child in _children(part):
+        for step, child in _looked_at(part):
             budget[0] -= 1
             if budget[0] < 0:
                 return path, part
@@ -55,18 +57,24 @@ def _picklable(value: Any, namespace: Mapping[str, Any]) -> bool:
     return True
 
 
+def _looked_at(value: Any) -> Iterator[tuple[str, Any]]:
+    """Its parts, as far as it lets itself be looked at: it may raise anything when asked."""
+    with suppress(Exception):
+        yield from _children(value)
+
+
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    if is_a(value, dict):
         for key, item in value.items():
             yield f"[{key!r}]", item
             yield f" key {key!r}", key
-    elif isinstance(value, list | tuple | deque):
+    elif is_a(value, list | tuple | deque):
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
-    elif isinstance(value, set | frozenset):
+    elif is_a(value, set | frozenset):
         yield from ((f" member {item!r}", item) for item in value)
-    elif isinstance(value, FunctionType):
+    elif is_a(value, FunctionType):
         yield from _of_function(value)
-    elif isinstance(value, functools.partial):
+    elif is_a(value, functools.partial):
         yield from [(".func", value.func), (".args", value.args), (".keywords", value.keywords)]
     yield from _attributes(value)
 

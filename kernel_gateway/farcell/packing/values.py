@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from farcell.analysis.needs import CellNeeds, may_change, travels
+from farcell.analysis.needs import CellNeeds, is_a, may_change, travels
 from farcell.analysis.reach import globals_touched
 from farcell.exchange.ledger import Ledger
 from farcell.handles import Handle
@@ -74,7 +74,7 @@ def pack(needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger, results
 def _pack_result(parcel: Parcel, name: str, namespace: Mapping[str, Any]) -> None:
     """Unlike a variable it is never taken to be there from last time: both sides bind it to other things at will."""
     value = namespace[name]
-    if isinstance(value, Handle):
+    if is_a(value, Handle):
         parcel.handles[name] = value
         return
     packed = _packed(name, value, namespace, max(0, INLINE_LIMIT_BYTES - sum(parcel.sizes.values())))
@@ -87,10 +87,10 @@ def _pack_one(
     parcel: Parcel, name: str, namespace: Mapping[str, Any], ledger: Ledger, needs: CellNeeds
 ) -> Packed | None:
     value = namespace[name]
-    if isinstance(value, Handle):
+    if is_a(value, Handle):
         parcel.handles[name] = value
         return None
-    if isinstance(value, ModuleType):
+    if is_a(value, ModuleType):
         value = importable(name, value, needs.names.dotted)
     room_bytes = max(0, INLINE_LIMIT_BYTES - sum(parcel.sizes.values()))
     if name in needs.names.writes and name not in needs.names.reads:

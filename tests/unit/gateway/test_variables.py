@@ -1,5 +1,6 @@
 """`%gpu vars`: every variable with the side it lives on."""
 
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,6 +49,28 @@ def test_each_variable_is_here_or_there_or_on_both_sides(far_side: Any, cell: An
 def test_modules_definitions_and_hidden_names_are_no_variables() -> None:
     namespace = {"x": 1, "_hidden": 2, "sys": __import__("sys"), "f": lambda: 0, "C": int, "In": [], "_3": 3}
     assert [place.name for place in places(namespace, [])] == ["x"]
+
+
+class Shy:
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_a_value_that_raises_at_every_look_is_listed_as_what_it_is() -> None:
+    namespace = {"shy": Shy(), "gone": weakref.proxy(type("Thing", (), {})())}
+    assert [(place.name, place.type) for place in places(namespace, [])] == [
+        ("gone", "weakref.ProxyType"),
+        ("shy", f"{__name__.partition('.')[0]}.Shy"),
+    ]
+
+
+def test_a_cell_that_reads_a_value_that_raises_at_every_look_names_it(far_side: Any, cell: Any) -> None:
+    cell("import weakref; gone = weakref.proxy(type('Thing', (), {})())")
+    error = cell("%%gpu\ngone").error_in_exec
+    assert (error.code, error.fields["name"]) == ("value-not-picklable", "gone")
+    cell("class Shy:\n    def __getattribute__(self, name): raise RuntimeError(name)\nshy = [Shy()]")
+    error = cell("%%gpu\nshy").error_in_exec
+    assert (error.code, error.fields["path"]) == ("value-not-picklable", "shy[0]")
 
 
 def test_after_a_session_ended_its_variables_are_here_or_gone(far_side: Any, cell: Any, capsys: Any) -> None:

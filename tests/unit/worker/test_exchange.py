@@ -147,6 +147,22 @@ def test_what_cannot_be_pickled_stays_with_the_reason(worker: FarWorker) -> None
     assert ran.end.outcome == "ok"
 
 
+def test_a_value_that_raises_at_every_look_stays_and_takes_nothing_with_it(worker: FarWorker) -> None:
+    ran = worker.run(
+        "import weakref\n"
+        "class Shy:\n"
+        "  def __getattribute__(self, name): raise RuntimeError(name)\n"
+        "shy = Shy()\n"
+        "gone = weakref.proxy(type('Thing', (), {})())\n"
+        "fine = 1",
+        returns=["shy", "gone", "fine"],
+    )
+    statuses = {name: ran.backs(name)[0].status for name in ran.names_back()}
+    assert statuses == {"shy": "handle", "gone": "handle", "fine": "value"}
+    assert ran.end.outcome == "ok"
+    assert worker.run("1", returns=["shy", "gone", "fine"]).end.outcome == "ok"
+
+
 def test_an_imported_module_comes_as_its_name_and_what_was_only_read_stays(worker: FarWorker) -> None:
     def double(x: int) -> int:
         return 2 * x
