@@ -42,7 +42,9 @@ def read_token(places: Places) -> str:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as err:
-        raise Unauthorized(f"cannot read the token of the embedded executor: {path}: {err.strerror}") from err
+        raise Unauthorized(
+            f"cannot read the token of the embedded executor: {path}: {err.strerror}; `farcell status` says what to do"
+        ) from err
     with os.fdopen(handle) as file:
         found = os.fstat(handle)
         if found.st_uid != os.getuid():

@@ -115,7 +115,10 @@ def find(places: Places, *, url: str | None, token: str | None) -> Caller:
     try:
         mine = token or places.token_file.read_text().strip()
     except OSError as err:
-        raise Unauthorized(f"cannot read the token in {places.token_file}: {err.strerror}") from err
+        raise Unauthorized(
+            f"cannot read the token in {places.token_file}: {err.strerror}. `kill {holder.get('pid')}` ends the"
+            " executor, whose workers go on, and the next one writes a token there"
+        ) from err
     return Caller(str(holder["address"]), mine)
 
 

@@ -120,6 +120,17 @@ def test_tokens_are_made_listed_and_revoked(home: Home):
     assert "bad-request" in home.farcell("token", "create", "--user", "bob", "--scope", "king").stderr
 
 
+def test_without_its_token_file_the_commands_say_how_to_have_a_new_one_made(home: Home):
+    first = home.daemon()
+    home.where.token_file.unlink()
+    answer = home.farcell("stop")
+    assert (answer.returncode, f"`kill {first.pid}`" in answer.stderr) == (1, True), answer.stderr
+    first.terminate()
+    first.wait(20)
+    home.daemon()
+    assert home.farcell("status").returncode == 0
+
+
 def test_what_can_be_no_id_is_not_found_rather_than_asked_for_at_another_address(home: Home):
     home.daemon()
     for command in (["logs", "r 1"], ["logs", "../status?"], ["cancel", "a/b"], ["token", "revoke", "t 1"]):
