@@ -1,4 +1,4 @@
-"""Every setting of the executor, and the only place that reads the environment."""
+"""Every setting of a running executor; nothing else of it reads the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -35,12 +35,6 @@ def stat(pid: int) -> Stat | None:
         return None
 
 
-def is_alive(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
-    found = stat(pid)
-    return found is not None and found.state not in ("Z", "X")
-
-
 def descendants(roots: Iterable[int]) -> list[int]:
     """All living descendants of `roots`, without them, by one pass over /proc."""
     children: dict[int, list[int]] = {}
