@@ -8,9 +8,10 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -85,7 +86,8 @@ class StandIn:
             case k.SendInterrupt(_, run):
                 self.interrupts.setdefault(run, asyncio.Event()).set()
             case k.Stop(worker, _, reason) if worker in self.workers:
-                await self.exit(worker, reason or ErrorInfo("worker-exited", "stopped"), expected=True)
+                why = reason or ErrorInfo("worker-exited", "stopped")
+                self.keep(self.tasks, self.exit(worker, why, expected=True))
             case k.Forget(worker):
                 self.workers.pop(worker, None)
             case k.Quit():
@@ -120,17 +122,19 @@ class StandIn:
         await kept.add(End("ok"))
 
     async def exit(self, worker: WorkerId, error: ErrorInfo, *, expected: bool) -> None:
-        for run in self.runs.values():
-            if run.worker == worker and not run.ended:
-                await run.add(End("lost", error))
-        await asyncio.sleep(0.01)  # the flows send the ends first
+        mine = {run: kept for run, kept in self.runs.items() if kept.worker == worker}
+        for kept in mine.values():
+            if not kept.ended:
+                await kept.add(End("lost", error))
         old = self.workers[worker]
         exited = k.WorkerReport(worker, "exited", old.spec, exit=k.Exit(error, expected=expected))
         self.workers[worker] = exited
+        if ending := [flow for flow in self.flows if flow.get_name() in mine]:
+            await asyncio.wait(ending)  # the ends go first
         await self.send(k.WorkerChanged(exited))
 
     def flow(self, run: RunId, after: int) -> None:
-        self.keep(self.flows, self.send_frames(run, after))
+        self.keep(self.flows, self.send_frames(run, after), run)
 
     async def send_frames(self, run: RunId, after: int) -> None:
         kept = self.runs[run]
@@ -159,8 +163,8 @@ class StandIn:
         self.writer = None
 
     @staticmethod
-    def keep(where: set[asyncio.Task[None]], doing: "asyncio._CoroutineLike[None]") -> None:
-        task = asyncio.ensure_future(doing)
+    def keep(where: set[asyncio.Task[None]], doing: Coroutine[Any, Any, None], name: str | None = None) -> None:
+        task = asyncio.create_task(doing, name=name)
         where.add(task)
         task.add_done_callback(where.discard)
 
