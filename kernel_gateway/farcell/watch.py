@@ -1,5 +1,6 @@
 """Following one run to its end: its output to the screen, its values kept, the stop button obeyed."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ import msgspec
 
 from farcell import follow
 from farcell.backlog import Backlog
+from farcell.bounds import Bounds, limits_in
 from farcell.failures import FarInterrupt, is_shown
 from farcell.inputs import Inputs, Question
 from farcell.parties import Comms, Following, OutputScreen, Steering
@@ -74,6 +76,7 @@ class Watch:
         self._trouble = ""
         self._seen = Seen(follower.run)
         self._backlog = Backlog(clock)
+        self._bounds = Bounds(follower.run, clock, limits_in(os.environ))
         self._last = 0
         self._inputs = Inputs(self._ask, lambda reply: client.tell(follower.run, reply), self._say_it_waits)
 
@@ -100,6 +103,8 @@ class Watch:
             raise
         finally:
             self._inputs.stop()
+        for message in self._bounds.rest():
+            self._show_now(message)
         left_out = self._backlog.note(seen.run)
         if left_out is not None:
             self._screen.show(left_out)
@@ -179,7 +184,8 @@ class Watch:
                 case ValueBack():
                     self._seen.values.append(frame)
                 case Elided(size_bytes=size):
-                    self._show(Message("stream", {"name": "stdout", "text": f"[{size:,} bytes left out]\n"}))
+                    for note in self._bounds.left_out(size):
+                        self._show_now(note)
 
     def _show_error(self) -> None:
         """Show the error that was kept back: it is not what the cell ends with, or not the last thing it says."""
@@ -203,7 +209,8 @@ class Watch:
     def _show(self, message: Message) -> None:
         if message.msg_type != "error" and self._backlog.leaves_out(message):
             return
-        self._show_now(message)
+        for shown in self._bounds.take(message):
+            self._show_now(shown)
 
     def _show_now(self, message: Message) -> None:
         if self._seen.end is not None and self._seen.presses == 0:
