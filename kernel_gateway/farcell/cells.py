@@ -22,7 +22,7 @@ from farcell.parties import Following, OutputScreen
 from farcell.presses import Presses
 from farcell.status import STARTING_EXECUTOR, Line
 from farcell.watch import Seen, Watch
-from farcell_protocol.errors import ErrorInfo, FarcellError, RunFailure, SessionEnded
+from farcell_protocol.errors import FarcellError, RunFailure, SessionEnded
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.api import RunRequest, RunView
@@ -147,7 +147,7 @@ def settle(notebook: Notebook, screen: OutputScreen, seen: Seen, *, waited: bool
     if view.outcome == "lost" and view.worker is not None and not _survived(notebook, session, view):
         session.end(view.reason)
     elif session.once:
-        session.end(ErrorInfo("session-ended", "--once released it at the end of its cell"))
+        session.end(SessionEnded("--once released it at the end of its cell").info())
 
 
 def _survived(notebook: Notebook, session: FarSession, view: RunView) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from farcell.exchange.ledger import Ledger
 from farcell.status import where_text
-from farcell_protocol.errors import ErrorInfo
+from farcell_protocol.errors import ErrorInfo, SessionEnded
 from farcell_protocol.ids import SessionId
 from farcell_protocol.messages.api import DEFAULT_SCALEDOWN_S, RunView
 
@@ -77,7 +77,7 @@ class Sessions:
         if not once:
             before = self._by_key.get(key)
             if before is not None and before is not found:
-                before.end(ErrorInfo("session-ended", "another session took its place"))
+                before.end(SessionEnded("another session took its place").info())
             self._by_key[key] = found
         return found
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from farcell.exchange.sessions import FarSession
 from farcell.handles import Handle, clock_text
-from farcell_protocol.errors import ErrorInfo, NotFound, SessionDiffers, SessionEnded
+from farcell_protocol.errors import NotFound, SessionDiffers, SessionEnded
 
 if TYPE_CHECKING:
     from farcell.client import Client
@@ -18,7 +18,7 @@ def still_there(client: "Client", session: FarSession | None) -> bool:
     try:
         view = client.session(session.id)
     except NotFound:
-        session.end(ErrorInfo("not-found", "the executor no longer knows it"))
+        session.end(NotFound("the executor no longer knows it").info())
         return False
     if view.state == "ended":
         session.end(view.reason)

@@ -14,7 +14,7 @@ from typing import Any
 from farcell.notebook import Notebook
 from farcell.offload.nature import opts_out, spec_in, stays_here, without_local
 from farcell.offload.tags import Tags, saved_notebook
-from farcell.options import CellOptions
+from farcell.options import LOCAL, CellOptions
 
 RunFar = Callable[[str | CellOptions, str], object]
 """Run source far away as the options, or a specification still to be read, say; raise here what it raises there."""
@@ -65,7 +65,7 @@ class Offloading(ast.NodeTransformer):
         """The specification in the cell's tag, else what `%gpu use` said; None to run it here."""
         tags = self._tags.of(self._metadata(), source, saved_notebook(os.environ, self._notebook.namespace))
         tag = spec_in(tags)
-        return self._notebook.use if tag is None else None if tag == "local" else tag
+        return self._notebook.use if tag is None else None if tag == LOCAL else tag
 
 
 def resume() -> None:

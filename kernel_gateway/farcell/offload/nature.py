@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Sequence
 
-LOCAL = "%%local"
+LOCAL_MAGIC = "%%local"
 """The first line of a cell that opts out."""
 
 _HELP = {"pinfo", "pinfo2", "pdoc", "pdef", "pfile", "psource", "psearch", "lsmagic", "magic", "quickref"}
@@ -28,17 +28,17 @@ _CELL_MAGICS = {"gpu", "local", "html", "HTML", "svg", "SVG", "javascript", "js"
 
 def opts_out(source: str) -> bool:
     """Whether a cell begins with `%%local`."""
-    return source.lstrip().partition("\n")[0].rstrip() == LOCAL
+    return source.lstrip().partition("\n")[0].rstrip() == LOCAL_MAGIC
 
 
 def without_local(lines: list[str]) -> list[str]:
     """A cleanup transformer for IPython: `%%local` becomes a comment, so that what follows is a plain cell.
 
     A further cell magic has to be the first line. Otherwise the lines keep their numbers."""
-    if not lines or lines[0].rstrip() != LOCAL:
+    if not lines or lines[0].rstrip() != LOCAL_MAGIC:
         return lines
     rest = lines[1:]
-    return rest if rest and rest[0].startswith("%%") else [f"#{LOCAL}\n", *rest]
+    return rest if rest and rest[0].startswith("%%") else [f"#{LOCAL_MAGIC}\n", *rest]
 
 
 def stays_here(tree: ast.Module) -> bool:

@@ -9,7 +9,7 @@ from farcell_executor.model import Run, RunState, Session, WorkerState
 from farcell_executor.scheduling.actions import Interrupt
 from farcell_executor.scheduling.ending import STRAGGLER_S, decide, outcome_of_stop, release, stop_worker
 from farcell_executor.scheduling.ledger import Ledger
-from farcell_protocol.errors import BadRequest, Cancelled, ErrorInfo, NotFound, TimedOut, Unavailable
+from farcell_protocol.errors import BadRequest, Cancelled, ErrorInfo, NotFound, RunFailure, TimedOut, Unavailable
 from farcell_protocol.ids import NodeId, SessionId
 
 TIMEOUT_GRACE_S = 2.0
@@ -61,7 +61,7 @@ def _give_up_end(ledger: Ledger, run: Run, now: float) -> None:
         ledger.put(replace(run, force_at=now + STRAGGLER_S))
         return
     reason = worker.reason if worker is not None else None
-    decide(ledger, run, "lost", reason or ErrorInfo("run-failure", "its worker is gone and said nothing more"))
+    decide(ledger, run, "lost", reason or RunFailure("its worker is gone and said nothing more", run=run.id).info())
 
 
 def interrupt(ledger: Ledger, run: Run) -> None:
