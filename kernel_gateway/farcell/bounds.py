@@ -4,6 +4,7 @@ Browsers become slow at some ten million characters or some hundred thousand lin
 hardly be opened again. All of it stays in the run's log.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ HEAD_DISPLAY_CHARS = 256 * 10**6
 TAIL_CHARS = 200_000
 TAIL_LINES = 2_000
 """The last part of what was left out, shown in the end: where code says how it came out, or what went wrong."""
+
+MOST_GAPS = 20
+"""How often a display has the last part of a flood before it shown."""
 
 SAY_EVERY_S = 2.0
 """How often it is said anew how much is left out."""
@@ -61,16 +65,19 @@ class Bounds:
         self._run = run
         self._clock = clock
         self._limits = limits or Limits()
-        self._notes = 0
+        self._gaps = 0
         self._begin()
 
     def _begin(self) -> None:
         self._text = _Grown()
         self._displays = self._display_chars = 0
+        self._begin_gap()
+
+    def _begin_gap(self) -> None:
         self._tail = _Tail()
         self._left_displays = 0
-        self._note = ""
-        self._said, self._said_at = "", 0.0
+        self._note = self._said = ""
+        self._said_at = 0.0
 
     @property
     def is_full(self) -> bool:
@@ -85,8 +92,11 @@ class Bounds:
                 return self._said_again() if self._tail.left_bytes else []
             case "stream":
                 self._text.add(message.content)
-            case "display_data" | "execute_result":
-                return self._take_display(message)
+            case "display_data" if not self._counts(message):
+                self._left_displays += 1
+                return self._said_again()
+            case "display_data" | "execute_result" | "error":
+                return [*self._close_gap(), message]
             case "clear_output":
                 self._begin()
         return [message]
@@ -103,29 +113,37 @@ class Bounds:
         note = self._say() if self._tail.left_bytes or self._left_displays else []
         return note + self._tail.take()
 
-    def _take_display(self, message: Message) -> list[Message]:
+    def _counts(self, message: Message) -> bool:
+        """Take note of a display; false if there have been too many."""
         if self._displays >= HEAD_DISPLAYS or self._display_chars >= HEAD_DISPLAY_CHARS:
-            self._left_displays += 1
-            return self._said_again()
+            return False
         self._displays += 1
         self._display_chars += sum(len(str(data)) for data in message.content.get("data", {}).values())
-        self._tail.leave()  # what follows the display is not to come before it
-        return [message]
+        return True
+
+    def _close_gap(self) -> list[Message]:
+        """The last part of the text before what is shown now, unless such things alternate with floods all the time."""
+        if not self._tail:
+            return []
+        if self._gaps >= MOST_GAPS:
+            self._tail.leave()
+            return []
+        shown = self.rest()
+        self._gaps += 1
+        self._begin_gap()
+        return shown
 
     def _said_again(self) -> list[Message]:
         return [] if self._note and self._clock() - self._said_at < SAY_EVERY_S else self._say()
 
     def _say(self) -> list[Message]:
-        kind = "update_display_data" if self._note else "display_data"
-        if not self._note:
-            self._notes += 1
-            self._note = f"farcell-{self._run}-more-{self._notes}"
         text = more_text(self._run, self._tail.left_bytes, self._left_displays)
         if text == self._said:
             return []
+        kind = "update_display_data" if self._note else "display_data"
+        self._note = self._note or f"farcell-{os.urandom(8).hex()}"
         self._said, self._said_at = text, self._clock()
-        content = {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": self._note}}
-        return [Message(kind, content)]
+        return [Message(kind, {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": self._note}})]
 
 
 def more_text(run: str, size_bytes: int, displays: int) -> str:
@@ -176,6 +194,9 @@ class _Tail:
         self.left_bytes = 0
         self._kept: deque[Message] = deque()
         self._chars = self._lines = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
 
     def add(self, message: Message) -> None:
         """The newest."""

@@ -100,6 +100,11 @@ class ZMQInteractiveShell(_ShellOverZMQ):
 
     system = system_piped
 
+    @contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """IPython keeps all that is printed, for `%notebook`: a gigabyte of output would be a gigabyte of memory."""
+        yield
+
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         """An interrupt shows as a KeyboardInterrupt at the user's line, also where it cancelled an await, or came while
         we were sending what the line said."""
@@ -124,6 +129,13 @@ def _without_our_end(trace: TracebackType | None) -> TracebackType | None:
         line: int | None = entry.tb_lineno
         trace = TracebackType(trace, entry.tb_frame, entry.tb_lasti, line or entry.tb_frame.f_code.co_firstlineno)
     return trace
+
+
+class _KeptNowhere(dict[int, list[Any]]):
+    """Stands for what IPython keeps of a session's outputs: displays would stay in memory for as long as it lives."""
+
+    def __missing__(self, _number: int) -> list[Any]:
+        return []
 
 
 class _NoShellChannel:
@@ -208,5 +220,6 @@ def _build(session: FarSession, interrupts: Interrupts) -> FarKernel:
         # ipykernel 6 names the class itself.
         shell.compile = CellCompiler()  # type: ignore[no-untyped-call]
     kernel.interrupts = shell.interrupts = interrupts
+    shell.history_manager.outputs = _KeptNowhere()
     kernel.shell_channel_thread = _NoShellChannel()
     return kernel

@@ -201,14 +201,17 @@ class Outbox:
         while True:
             self._wake.get()
             time.sleep(FLUSH_AFTER_S)
-            while left := self._turn_in_s():
+            while left := self._flush_or_wait():
                 time.sleep(left)
-            self._flush_due = False
-            self.flush()
 
-    def _turn_in_s(self) -> float:
+    def _flush_or_wait(self) -> float:
+        """How many seconds to wait still, if not everything was sent."""
         with self._alone:
-            return self._waiting.turn_in_s()
+            left = self._waiting.turn_in_s()
+            if not left:
+                self._flush_due = False
+                self._send_all()
+            return left
 
     def _send_all(self) -> None:
         if self._socket is None or self._open.default is None:

@@ -89,7 +89,7 @@ class Waiting:
     def _text_waits(self) -> bool:
         if not self._ends_overwriting():
             return False
-        if self.chars >= FLUSH_CHARS:
+        if self.chars >= FLUSH_CHARS // 2:
             self.put_back(self.take())
         return self.chars < FLUSH_CHARS // 2
 

@@ -1,5 +1,7 @@
 """The beginning and the end of a flood, with one line between; everything of what is no flood."""
 
+import re
+
 import pytest
 
 from farcell.bounds import HEAD_CHARS, HEAD_DISPLAYS, TAIL_CHARS, TAIL_LINES, Bounds, Limits, limits_in, size_text
@@ -84,9 +86,22 @@ def test_while_a_flood_goes_on_its_size_is_said_now_and_then() -> None:
 
 
 def test_text_beside_pictures_stays_in_its_place() -> None:
-    said = [stream("x" * TAIL_CHARS), stream("before"), display("picture"), stream("after")]
-    kinds = [(m.msg_type, m.content.get("text", "")) for m in shown(*said, limits=Limits(chars=1)) if not is_note(m)]
-    assert kinds == [("stream", "x" * TAIL_CHARS), ("display_data", ""), ("stream", "after")]
+    said = [stream("x" * TAIL_CHARS), stream("before"), display("picture"), stream("after"), Message("error", {})]
+    assert shown(*said, limits=Limits(chars=1)) == said
+
+
+def test_each_flood_before_a_picture_has_its_own_line_and_its_last_part() -> None:
+    said = [stream("a"), *[stream("b" * 1000)] * 1000, display(), *[stream("c" * 1000)] * 2000, display()]
+    texts = re.sub(
+        r"(b{9,}|c{9,})", lambda found: f"<{found[0][0]}{len(found[0])}>", text_of(shown(*said, limits=Limits(1)))
+    )
+    more = "more: farcell logs r-1, or %gpu logs r-1, prints all]"
+    assert texts == f"a[800 kB {more}<b200000>[1.8 MB {more}<c200000>"
+
+
+def test_pictures_between_floods_without_end_do_not_add_up() -> None:
+    said = [stream("x" * 10 * TAIL_CHARS), display()] * 100
+    assert len(text_of(shown(stream("x"), *said, limits=Limits(1)))) < 21 * TAIL_CHARS
 
 
 def test_a_large_picture_is_shown_and_ten_thousand_small_ones() -> None:

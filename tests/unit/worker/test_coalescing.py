@@ -163,7 +163,7 @@ def sent_over(seconds: float, every_s: float, say: Callable[[Waiting, int], None
 
 
 def prints_progress(waiting: Waiting, n: int) -> None:
-    for text in ("\r", "step", " ", str(n)):
+    for text in ("\r", "step" + "." * 100, " ", str(n)):
         waiting.add(("stderr", text, None))
 
 
@@ -175,7 +175,7 @@ def animates(waiting: Waiting, n: int) -> None:
 @pytest.mark.parametrize(
     ("say", "last"),
     [
-        (prints_progress, ("stderr", "\rstep 9999", None)),
+        (prints_progress, ("stderr", "\rstep" + "." * 100 + " 9999", None)),
         (animates, shows("9999")),
         (lambda waiting, n: waiting.add(updates("d", str(n))), updates("d", "9999")),
     ],
@@ -196,7 +196,7 @@ def test_what_is_overwritten_now_and_then_is_sent_at_once() -> None:
 def test_the_first_few_are_sent_at_once() -> None:
     sent = sent_over(AT_ONCE * 0.001, 0.001, prints_progress)
     assert [item[1] for items in sent[:-1] for item in items if isinstance(item, tuple)] == [
-        f"\rstep {n}" for n in range(AT_ONCE)
+        f"\rstep{'.' * 100} {n}" for n in range(AT_ONCE)
     ]
 
 

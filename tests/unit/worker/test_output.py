@@ -180,6 +180,11 @@ def test_a_display_beyond_all_limits_says_so_instead(worker: FarWorker) -> None:
     assert "over the limit" in ran.result
 
 
+def test_nothing_of_what_was_said_is_kept(worker: FarWorker) -> None:
+    worker.run("for n in range(1000): print(n)\ndisplay(1)\n2")
+    assert worker.run("dict(get_ipython().history_manager.outputs)").result == "{}"
+
+
 def test_a_large_image_comes_whole_in_small_frames(worker: FarWorker) -> None:
     ran = worker.run("import os\nimage = os.urandom(10_000_000)\ndisplay({'image/png': image}, raw=True)")
     image = base64.b64decode(ran.only("display_data").content["data"]["image/png"])
@@ -202,7 +207,7 @@ PROGRESS = (
         "print('step', n, end='\\r', flush=True)",
         "print('\\rstep', n, end='')",
         "os.write(1, b'\\rstep %d' % n)",
-        "os.system('') if n % 100 == 0 else print('\\rstep', n, end='', file=sys.stderr, flush=True)",
+        "n % 100 or os.system(''); print('\\rstep', n, end='', file=sys.stderr, flush=True)",
     ],
 )
 def test_a_line_that_overwrites_itself_comes_ten_times_a_second_and_ends_as_it_should(
