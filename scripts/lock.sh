@@ -10,4 +10,5 @@ lock() { # lock OUTPUT ARGUMENTS...
         --no-emit-index-url --output-file "requirements/$out" "$@"
 }
 lock run.txt pyproject.toml --extra demo --group build "$@"
-lock dev.txt pyproject.toml --extra demo --extra bench --group build --group dev --constraint requirements/run.txt "$@"
+lock dev.txt pyproject.toml --extra demo --extra bench --extra lab --group build --group dev --constraint requirements/run.txt "$@"
+lock node.txt --group node "$@"

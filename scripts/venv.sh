@@ -53,5 +53,9 @@ echo "Installing what '$which' needs into .venv ..." >&2
 pip_install() { .venv/bin/python -m pip --disable-pip-version-check install --quiet --no-user "$@"; }
 pip_install --require-hashes -r "requirements/$which.txt"
 # The build tools are locked with the rest, so nothing unlocked is fetched for building farcell itself.
-pip_install --no-deps --no-build-isolation --editable .
+# The browser part is scripts/browser.sh's; its link goes first, since pip would remove what lies behind it.
+if [ -L .venv/share/jupyter/labextensions/@farcell/labextension ]; then
+    rm .venv/share/jupyter/labextensions/@farcell/labextension
+fi
+SKIP_JUPYTER_BUILDER=1 pip_install --no-deps --no-build-isolation --editable .
 echo "$wanted $PWD" >".venv/farcell-$which"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -104,8 +104,9 @@ class Link:
         self._out.append(pack(message))
         self._wake.set()
 
-    async def serve(self, on_message: Callable[[bytes], None]) -> str:
-        """Send and receive until the connection breaks; returns why it did, in words.
+    async def serve(self, on_message: Callable[[bytes], Awaitable[None] | None]) -> str:
+        """Send and receive until the connection breaks; returns why it did, in words. What `on_message` returns is
+        waited for before more is read.
 
         Raises:
             MessageTooLarge: the other side closed it because of the size of what was sent.
@@ -130,11 +131,13 @@ class Link:
             while self._out:
                 await self._socket.send(self._out.pop(0))
 
-    async def _read(self, on_message: Callable[[bytes], None]) -> None:
+    async def _read(self, on_message: Callable[[bytes], Awaitable[None] | None]) -> None:
         while True:
             data = await self._socket.recv(decode=False)
             self._heard = time.monotonic()
-            on_message(data)
+            handling = on_message(data)
+            if handling is not None:
+                await handling
 
     async def _watch(self) -> None:
         # Anything heard counts, not only pongs: on a slow link a pong may wait behind megabytes of output.

@@ -3,6 +3,7 @@
 import http.client
 import os
 import socket
+from collections.abc import Iterator
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 PROTOCOL_HEADER = "Farcell-Protocol"
 ANSWER_S = 30.0
 """How long an answer may take. Every route answers at once, so this only bounds a link that hangs."""
+
+_PIECE_BYTES = 64 * 2**10
 
 _BY_STATUS: dict[int, type[FarcellError]] = {
     401: Unauthorized,
@@ -88,6 +91,24 @@ def call_raw(
     if oldest == OLDEST:
         check_protocol(target, answer.getheader(PROTOCOL_HEADER))
     return content
+
+
+def chunks(target: Target, method: str, path: str) -> Iterator[bytes]:
+    """Like `call_raw`, for an answer of any length, in pieces; asked when the first is taken."""
+    link = _connection(target, ANSWER_S)
+    try:
+        link.request(
+            method, urlsplit(target.url).path * (target.socket_path is None) + "/v1" + path, None, headers(target)
+        )
+        answer = link.getresponse()
+        if answer.status >= 400:
+            raise refusal(target, answer.status, answer.read(), answer.getheader(PROTOCOL_HEADER))
+        while piece := answer.read1(_PIECE_BYTES):
+            yield piece
+    except (OSError, http.client.HTTPException) as err:
+        raise unreachable(target, err) from err
+    finally:
+        link.close()
 
 
 def segment(text: str) -> str:

@@ -1,0 +1,48 @@
+/** What plugins offer each other: interfaces, tokens, command ids. Imports no implementation. */
+
+import { Token } from '@lumino/coreutils';
+import type { ISignal } from '@lumino/signaling';
+
+import type { LinkState } from './api/live';
+import type { NodeView, RunView, SessionView } from './api/types';
+
+/** GPUs, sessions and runs, kept up to date. */
+export interface IFleetModel {
+  readonly changed: ISignal<IFleetModel, void>;
+  readonly link: LinkState;
+  readonly isLoaded: boolean;
+  readonly nodes: readonly NodeView[];
+  readonly sessions: readonly SessionView[];
+  readonly runs: readonly RunView[];
+  session(id: string): SessionView | undefined;
+}
+
+/** What can be asked of the executor. Each rejects with a `FarError`. */
+export interface IExecutor {
+  interrupt(run: string): Promise<void>;
+  cancel(run: string): Promise<void>;
+  stopSession(session: string): Promise<void>;
+  simulate(gpus: string): Promise<void>;
+  output(run: string): Promise<string>;
+}
+
+/** The link to the executor, and what is known through it. */
+export interface IFar {
+  readonly fleet: IFleetModel;
+  readonly executor: IExecutor;
+  /** Begin to listen, which starts an embedded executor if there is none. Again: nothing. */
+  open(): void;
+}
+
+export const IFar = new Token<IFar>(
+  '@farcell/labextension:IFar',
+  'GPUs, sessions and runs of the executor behind this server, and what can be done to them.'
+);
+
+export const CommandIDs = {
+  openPanel: 'farcell:open-panel',
+  interrupt: 'farcell:interrupt-run',
+  cancel: 'farcell:cancel-run',
+  stopSession: 'farcell:stop-session',
+  openLog: 'farcell:open-log'
+} as const;

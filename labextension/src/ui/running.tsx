@@ -1,0 +1,157 @@
+import { closeIcon, ReactWidget, stopIcon, textEditorIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import type { RunView, SessionView } from '../api/types';
+import { arrange, IRunning, sessionName } from '../model/running';
+import { duration } from '../model/words';
+import type { IContext } from './context';
+import { IconButton } from './iconbutton';
+import { useNow } from './now';
+
+/** How many ended runs are listed. */
+const RECENT = 8;
+
+/** The section *Running*: sessions with what runs in them, this notebook's first; then what ended last. */
+export class RunningWidget extends ReactWidget {
+  constructor(private readonly _context: IContext) {
+    super();
+    this.addClass('fc-Section');
+    this._context.fleet.changed.connect(this.update, this);
+  }
+
+  override dispose(): void {
+    this._context.fleet.changed.disconnect(this.update, this);
+    super.dispose();
+  }
+
+  protected override render(): JSX.Element {
+    return <Running context={this._context} notebook={this._context.notebook()} />;
+  }
+}
+
+function Running({ context, notebook }: { context: IContext; notebook: string | null }): JSX.Element {
+  const { fleet, trans } = context;
+  const rows = arrange(fleet.sessions, fleet.runs, notebook);
+  const now = useNow(rows.length > 0);
+  const ended = fleet.runs.filter(run => run.state === 'ended').slice(-RECENT).reverse();
+  if (!fleet.isLoaded) {
+    return <div className="fc-Section-body" aria-busy={fleet.link.kind === 'connecting'} />;
+  }
+  return (
+    <div className="fc-Section-body">
+      {rows.length === 0 && (
+        <div className="fc-Empty">
+          <p>{trans.__('Nothing runs far away. This line above a cell sends it there:')}</p>
+          <code>%%gpu</code>
+        </div>
+      )}
+      <ul className="fc-List">
+        {rows.map(row => (
+          <Session key={row.session.session} row={row} now={now} context={context} />
+        ))}
+      </ul>
+      {ended.length > 0 && (
+        <>
+          <h3 className="fc-Heading">{trans.__('Ended')}</h3>
+          <ul className="fc-List">
+            {ended.map(run => (
+              <Run key={run.run} run={run} now={now} context={context} />
+            ))}
+          </ul>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Session(props: { row: IRunning; now: number; context: IContext }): JSX.Element {
+  const { row, now, context } = props;
+  const { session, runs } = row;
+  const { trans, actions } = context;
+  const name = sessionName(session);
+  return (
+    <li className="fc-Item fc-Session" data-session={session.session}>
+      <div className="fc-Line">
+        <span className="fc-Name" title={session.notebook}>
+          {name}
+        </span>
+        {row.isHere && <span className="fc-Badge fc-mod-here">{trans.__('this notebook')}</span>}
+        <span className="fc-Space" />
+        <IconButton
+          icon={closeIcon}
+          label={trans.__('Release the session of %1, with all its names', name)}
+          onClick={() => actions.stopSession(session.session)}
+        />
+      </div>
+      <div className="fc-Line fc-Small">
+        <span>{devices(session, context)}</span>
+        <span className="fc-Space" />
+        <span>{standing(session, runs, now, context)}</span>
+      </div>
+      {runs.length > 0 && (
+        <ul className="fc-List fc-Runs">
+          {runs.map(run => (
+            <Run key={run.run} run={run} now={now} context={context} />
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}
+
+function Run({ run, now, context }: { run: RunView; now: number; context: IContext }): JSX.Element {
+  const { trans, actions } = context;
+  const isOver = run.state === 'ended';
+  const title = run.title || run.run;
+  return (
+    <li className="fc-Run" data-run={run.run} data-state={run.state} title={run.why || undefined}>
+      <div className="fc-Line">
+        <span className={`fc-Dot fc-mod-${isOver ? (run.outcome ?? 'lost') : run.state}`} aria-hidden="true" />
+        <code className="fc-Title">{title}</code>
+        <span className="fc-Space" />
+        <span className="fc-Count">{timeOf(run, now)}</span>
+        <IconButton
+          icon={textEditorIcon}
+          label={trans.__('Show what "%1" printed', title)}
+          onClick={() => actions.openLog(run.run)}
+        />
+        {!isOver && (
+          <IconButton
+            icon={stopIcon}
+            label={trans.__('Interrupt "%1"', title)}
+            onClick={() => actions.interrupt(run.run)}
+          />
+        )}
+      </div>
+      <div className="fc-Small">{isOver ? outcomeOf(run, context) : run.state === 'running' ? '' : run.why || run.state}</div>
+    </li>
+  );
+}
+
+function devices(session: SessionView, context: IContext): string {
+  const held = session.worker?.devices ?? [];
+  if (held.length === 0) {
+    return session.gpu === 'cpu' ? 'CPU' : session.gpu || context.trans.__('any GPU');
+  }
+  const names = held.map(one => (one.simulated ? context.trans.__('%1 (simulated)', one.model) : one.model));
+  return names.every(one => one === names[0]) && names.length > 1 ? `${names.length} × ${names[0]}` : names.join(', ');
+}
+
+function standing(session: SessionView, runs: readonly RunView[], now: number, context: IContext): string {
+  const { trans } = context;
+  if (session.state !== 'ready') {
+    return session.state === 'waiting' ? trans.__('waits') : trans.__('starts');
+  }
+  if (runs.length > 0) {
+    return trans.__('busy');
+  }
+  return session.expires ? trans.__('idle, released in %1', duration(session.expires - now)) : trans.__('idle');
+}
+
+function timeOf(run: RunView, now: number): string {
+  return run.started ? duration((run.ended ?? now) - run.started) : '';
+}
+
+function outcomeOf(run: RunView, context: IContext): string {
+  return run.outcome === 'ok' ? '' : (run.reason?.message ?? run.outcome ?? context.trans.__('ended'));
+}
