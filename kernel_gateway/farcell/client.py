@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -180,7 +180,12 @@ class Client:
 
     def output(self, run: RunId) -> bytes:
         """What the run printed, as text."""
-        return self._ask_raw("GET", f"/runs/{rest.segment(run)}/output")
+        return b"".join(self.output_pieces(run))
+
+    def output_pieces(self, run: RunId) -> Iterator[bytes]:
+        """What the run printed, however much, as it is read."""
+        self.run(run)  # an embedded executor that has left is started again, and a run that is not there is said
+        return rest.chunks(self._target, "GET", f"/runs/{rest.segment(run)}/output")
 
     def stop(self) -> None:
         """End the executor with all sessions. An embedded one that is not running is left so."""

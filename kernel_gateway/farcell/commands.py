@@ -1,5 +1,6 @@
 """The `%gpu` line magic: what each of its words does. Knows no IPython; returns the text to print."""
 
+import codecs
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -100,7 +101,10 @@ def _simulate(notebook: Notebook, screen: OutputScreen, client: "Client", target
 
 def _logs(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:
     run = _run_id(target) if target else _newest(notebook, client.runs())
-    return client.output(run).decode("utf-8", "replace").removesuffix("\n")
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for piece in client.output_pieces(run):
+        screen.show(Message("stream", {"name": "stdout", "text": decoder.decode(piece)}))
+    return ""
 
 
 def _attach(notebook: Notebook, screen: OutputScreen, client: "Client", target: str) -> str:

@@ -1,7 +1,7 @@
 """A client without an executor: each submitted run plays the next script, in the shape of `farcell.client.Client`."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from farcell.follow import Batch, Changed, Event
@@ -164,8 +164,8 @@ class ScriptedClient:
         self.said.append(("simulate", gpus))
         return [H100]
 
-    def output(self, run: RunId) -> bytes:
-        return b"what it printed\n"
+    def output_pieces(self, run: RunId) -> Iterator[bytes]:
+        yield from (b"what it ", b"printed\n")
 
     def close(self) -> None:
         self.said.append(("close", ""))

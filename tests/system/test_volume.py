@@ -120,6 +120,8 @@ def test_a_flood_is_shown_by_its_ends_and_logged_whole(
 def test_all_lines_of_a_flood_are_in_its_log(shared_home: Installation, notebook: Notebook, peaks: Peaks) -> None:
     shown = notebook.ok("%%gpu cpu\n" + FLOODS["print"].replace("COUNT", "300_000").removesuffix("\n'done'"))
     assert logged(shared_home, shown.run) == all_lines(300_000)
+    printed = notebook.ok(f"%gpu logs {shown.run}").text.encode()
+    assert (len(printed), hashlib.sha256(printed).hexdigest()) == all_lines(300_000)
 
 
 @pytest.mark.parametrize("size_mb", [20, pytest.param(200, marks=pytest.mark.system)])
