@@ -19,7 +19,7 @@ demo: ## run the quickstart notebook on a far worker, here and now
 	@$(PY) scripts/demo.py
 
 lab: setup ## open JupyterLab with the quickstart
-	@$(PY) -m jupyter lab examples/notebooks/quickstart.ipynb
+	@$(PY) -m jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) examples/notebooks/quickstart.ipynb
 
 test: setup ## the fast tests
 	@$(PY) -m pytest -m "not system" -n 2 --dist loadgroup $(TESTS)

@@ -79,7 +79,7 @@ function Gpus(props: { group: IGpuGroup; context: IContext; showsNode: boolean }
           {[
             showsNode ? group.node : '',
             group.memoryBytes === null ? '' : size(group.memoryBytes),
-            group.used > 0 ? trans.__('%1 used', group.used) : ''
+            group.troubled > 0 ? trans.__('%1 not usable', group.troubled) : ''
           ]
             .filter(Boolean)
             .join(' · ')}

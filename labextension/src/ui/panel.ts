@@ -1,5 +1,6 @@
 import { LabIcon, SidePanel } from '@jupyterlab/ui-components';
 import type { ITranslator } from '@jupyterlab/translation';
+import { AccordionPanel } from '@lumino/widgets';
 
 import type { IContext } from './context';
 import { GpusWidget } from './gpus';
@@ -33,10 +34,17 @@ export class FarPanel extends SidePanel {
   }
 
   protected override onAfterShow(): void {
+    const content = this.content;
+    if (!this._isSized && content instanceof AccordionPanel) {
+      // There are few kinds of GPU, and many runs. Before it is laid out, it has no sizes to set.
+      this._isSized = true;
+      requestAnimationFrame(() => content.setRelativeSizes([1, 2]));
+    }
     this._onFirstShow();
     this._onFirstShow = () => undefined;
   }
 
   private readonly _running: RunningWidget;
+  private _isSized = false;
   private _onFirstShow: () => void;
 }
