@@ -10,6 +10,7 @@ how=${1:-dev}
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 built=kernel_gateway/farcell_jupyter/labextension
+stamp=labextension/lib/.built # not in $built, all of which goes into the wheel
 shown=.venv/share/jupyter/labextensions/@farcell/labextension
 
 if ! python -c 'import sys, hatch_build; sys.exit(not hatch_build.node_is_good())'; then
@@ -27,7 +28,7 @@ fi
 sources=$(find labextension/src labextension/style labextension/tsconfig.json -type f | LC_ALL=C sort)
 # shellcheck disable=SC2086 # our own file names have no blanks
 wanted="$how $(cat package.json yarn.lock scripts/browser.sh $sources | cksum)"
-if [ "$(cat "$built/.farcell" 2>/dev/null)" != "$wanted" ]; then
+if [ ! -e "$built/package.json" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "Building the browser part ..." >&2
     rm -rf "$built"
     script=build
@@ -35,8 +36,7 @@ if [ "$(cat "$built/.farcell" 2>/dev/null)" != "$wanted" ]; then
     # A surviving note of what tsc wrote makes it write nothing.
     jlpm clean && jlpm "$script" >labextension/build.log 2>&1 || { cat labextension/build.log >&2; exit 1; }
     rm labextension/build.log
-    cp install.json "$built/"
-    echo "$wanted" >"$built/.farcell"
+    echo "$wanted" >"$stamp"
 fi
 
 # A link instead of a copy: what is built next is seen at the next load of the page.
