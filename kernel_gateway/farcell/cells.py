@@ -10,7 +10,7 @@ from farcell.analysis.names import names_in
 from farcell.analysis.needs import CellNeeds, needs_of
 from farcell.exchange.fetching import fetcher
 from farcell.exchange.homeward import Departure, Homecoming
-from farcell.exchange.result import NOTHING, is_result, lacked, result_of
+from farcell.exchange.result import NOTHING, is_result, result_of, results_read
 from farcell.exchange.sessions import FarSession, ledger_of
 from farcell.exchange.standing import check_handles, still_there
 from farcell.failures import raise_if_never_queued, raise_outcome
@@ -175,7 +175,7 @@ def _is_settled(view: RunView) -> bool:
 
 
 def _pack(notebook: Notebook, needs: CellNeeds, session: FarSession | None) -> Parcel:
-    results = lacked(needs.names.reads - needs.names.writes, notebook.namespace, session)
+    results = results_read(needs.names.reads - needs.names.writes, notebook.namespace, session)
     return pack(needs, notebook.namespace, ledger_of(session), results)
 
 

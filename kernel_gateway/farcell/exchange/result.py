@@ -27,10 +27,10 @@ def is_result(piece: ValueBack) -> bool:
     return piece.name == RESULT
 
 
-def lacked(reads: Iterable[str], namespace: Mapping[str, Any], session: FarSession | None) -> list[str]:
-    """Which of `_` and `_7`, among the names that a cell reads, a session does not have as they are here: results of
+def results_read(reads: Iterable[str], namespace: Mapping[str, Any], session: FarSession | None) -> dict[str, bool]:
+    """`_` and `_7` among the names that a cell reads, and whether a session has each as it is here: it lacks results of
     cells that ran here or elsewhere. Whoever shares a named session has a `_` of their own."""
-    found = []
+    found = {}
     for name in sorted(reads):
         if name == RESULT and not _is_unset(namespace.get(name, "")):
             ours = session is not None and not session.key[1] and session.results.last is namespace[name]
@@ -38,7 +38,7 @@ def lacked(reads: Iterable[str], namespace: Mapping[str, Any], session: FarSessi
             ours = session is not None and int(name[1:]) in session.results.numbers
         else:
             continue
-        found += [] if ours else [name]
+        found[name] = ours
     return found
 
 

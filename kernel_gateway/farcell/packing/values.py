@@ -1,7 +1,7 @@
 """The values a cell reads, packed: what differs from the last exchange travels, the rest is there already."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -45,9 +45,14 @@ class Parcel:
         return bool(self.stand or self.handles)
 
 
-def pack(needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger, results: Iterable[str] = ()) -> Parcel:
+_NO_RESULTS: Mapping[str, bool] = {}
+
+
+def pack(
+    needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger, results: Mapping[str, bool] = _NO_RESULTS
+) -> Parcel:
     """Pack what the cell reads and what the functions among it read in turn; `results` are names of IPython's for
-    results (`_`) that it reads besides, and that are not there.
+    results (`_`) that it reads besides, and whether each is there.
 
     Raises:
         ValueNotPicklable: named by the path to the part.
@@ -65,8 +70,11 @@ def pack(needs: CellNeeds, namespace: Mapping[str, Any], ledger: Ledger, results
             found = {n for n in touched.reads | touched.writes if travels(n, namespace)}
             queue += sorted(found.difference(queue))
             parcel.returns |= touched.writes | {n for n in found if may_change(namespace[n])}
-    for name in results:
-        _pack_result(parcel, name, namespace)
+    for name, is_there in results.items():
+        if is_there:
+            parcel.stand.add(name)
+        else:
+            _pack_result(parcel, name, namespace)
     _check_size(parcel)
     return parcel
 

@@ -1,10 +1,11 @@
 """A cell that relies on what a session holds never runs in an empty one: it is refused there, and its values travel."""
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from far_client import ScriptedClient, Step, plays, stream, view
+from far_client import ScriptedClient, Step, plays, stream, value, view
 from far_python import FarPython
 
 from farcell.follow import Batch, Changed
@@ -51,6 +52,19 @@ def test_a_cell_that_relies_on_nothing_takes_whatever_session_there_is(two_sessi
     cell("%%gpu\n1")
     cell("%%gpu\n2")
     assert [request.expects for request in two_sessions.requests] == [None, None]
+
+
+@pytest.mark.parametrize("name", ["_", "_1"])
+def test_a_result_that_the_session_holds_is_sent_when_it_ended_before_the_cell_arrived(
+    far: Callable[..., ScriptedClient], cell: Any, name: str
+) -> None:
+    client = far(plays(*value("_", pickle.dumps([1]))), plays(session=SECOND))
+    cell("%%gpu\n[1]")
+    client.ended_sessions[FIRST] = ErrorInfo("session-ended", "idle for 300 s")
+    assert cell(f"%%gpu\nlen({name})").success
+    _, relying, again = client.requests
+    assert (relying.expects, again.expects) == (FIRST, None)
+    assert [[value.name for value in client.cell(at).values] for at in (-2, -1)] == [[], [name]]
 
 
 @pytest.mark.parametrize("options", ["", " --detach"])
