@@ -43,7 +43,16 @@ _BY_STATUS: dict[int, type[FarcellError]] = {
 
 
 def headers(target: Target, oldest: int = OLDEST) -> dict[str, str]:
-    """What every request says about us: the protocol we speak, and our token."""
+    """What every request says about us: the protocol we speak, and our token.
+
+    Raises:
+        Unauthorized: it is no token, or several; the text does not quote it.
+    """
+    if target.token and not (target.token.isascii() and target.token.isprintable() and " " not in target.token):
+        raise Unauthorized(
+            f"what should be the token for {target.url} has {len(target.token):,} characters, some of which no token "
+            "has: it must be one line as `farcell token create` prints it"
+        )
     ours = {PROTOCOL_HEADER: f"{PROTOCOL};{oldest}"}
     return ours | ({"Authorization": f"Bearer {target.token}"} if target.token else {})
 

@@ -45,8 +45,11 @@ def read_token(places: Places) -> str:
         raise Unauthorized(
             f"cannot read the token of the embedded executor: {path}: {err.strerror}; `farcell status` says what to do"
         ) from err
-    with os.fdopen(handle) as file:
-        found = os.fstat(handle)
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise Unauthorized(f"cannot read the token of the embedded executor: {path} is no file: remove it")
+    with os.fdopen(handle, errors="replace") as file:
         if found.st_uid != os.getuid():
             raise Unauthorized(f"{path} belongs to user {found.st_uid}, not to you: it is not used", path=str(path))
         if stat.S_IMODE(found.st_mode) & 0o077:

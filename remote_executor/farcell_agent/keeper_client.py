@@ -11,10 +11,10 @@ import msgspec
 
 from farcell_agent.backoff import Backoff
 from farcell_agent.keeper import KEEPER_COMMAND, START_DEADLINE_S, start_keeper
-from farcell_agent.outbox import Outbox
 from farcell_protocol.errors import FarcellError, FramingError, Unavailable, error_from
 from farcell_protocol.framing import RecordReader, encode, unpack
 from farcell_protocol.messages.keeping import FromKeeper, Greet, KeeperRefused, ToKeeper, WarmUp, Welcome
+from farcell_protocol.outbox import Outbox
 from farcell_protocol.places import Places
 from farcell_protocol.version import OLDEST, PROTOCOL, agree
 

@@ -15,8 +15,8 @@ import asyncio
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
-from farcell_agent.outbox import LIMIT_BYTES, Outbox
 from farcell_protocol.messages.link import FromAgent, ToAgent
+from farcell_protocol.outbox import LIMIT_BYTES, Outbox
 
 M = TypeVar("M")
 Out = TypeVar("Out", contravariant=True)

@@ -9,8 +9,9 @@ import logging
 import msgspec
 
 from farcell_executor.driver import Driver
-from farcell_executor.links import AgentLink, LinkLost, Links
+from farcell_executor.links import AgentLink, LinkLost, Links, Outgoing
 from farcell_executor.model import Device, Node, NodeState
+from farcell_executor.performing import fault
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling import events
 from farcell_executor.tokens import Tokens
@@ -32,6 +33,7 @@ from farcell_protocol.version import agree
 log = logging.getLogger(__name__)
 
 _SIMULATE_S = 10.0
+_LAST_ORDERS_S = 1.0  # how long a leaving executor tries to hand over what it has decided
 
 
 class Agents:
@@ -49,22 +51,52 @@ class Agents:
 
     async def serve(self, agent: AgentLink, token: TokenId | None = None) -> None:
         """Serve one agent until its connection ends; `token` is what it came with, None for this process's own."""
+        out = Outgoing(agent, self._unsent)
+        sending = asyncio.create_task(out.run(), name="send to an agent")
+        listening = asyncio.create_task(self._listen(out, token), name="listen to an agent")
+        over = asyncio.create_task(out.over.wait(), name="close a link")
         try:
-            hello = await agent.receive()
-            if not isinstance(hello, link.AgentHello) or not await self._welcome(agent, hello, token):
+            await asyncio.wait({listening, over}, return_when=asyncio.FIRST_COMPLETED)
+            if out.over.is_set():
                 await agent.close()
+        except asyncio.CancelledError:
+            out.finish()
+            await asyncio.wait({sending}, timeout=_LAST_ORDERS_S)
+            raise
+        finally:
+            for task in (over, listening, sending):
+                task.cancel()
+            await asyncio.wait({over, listening, sending})
+        for task in (listening, sending):
+            if not task.cancelled():
+                task.result()  # a fault of ours is heard of
+
+    async def _listen(self, out: Outgoing, token: TokenId | None) -> None:
+        try:
+            hello = await out.agent.receive()
+            if not isinstance(hello, link.AgentHello) or not await self._welcome(out, hello, token):
+                await out.agent.close()
                 return
         except LinkLost:
             return
         node = hello.node
         try:
             while True:
-                await self._take(agent, node, token, await agent.receive())
+                await self._take(out, node, token, await out.agent.receive())
         except LinkLost:
             pass
         finally:
-            if self._links.remove(node, agent):
+            if self._links.remove(node, out):
                 self._driver.post(events.NodeDisconnected(node))
+
+    def _unsent(self, message: link.ToAgent, err: Exception) -> None:
+        """Stop what cannot be sent for a reason, rather than have it wait for ever."""
+        reason = fault(err)
+        match message:
+            case link.StartWorker(session=session):
+                self._driver.post(events.SessionStopRequested(session, reason, 0.0))
+            case keeping.Execute(run=run):
+                self._driver.post(events.RunRefused(run, reason))
 
     async def simulate(self, gpus: str) -> NodeId:
         """Have the embedded node declare simulated devices, and wait until they are known.
@@ -81,7 +113,7 @@ class Agents:
             await asyncio.wait({earlier})
         answered = self._simulating[node.id] = asyncio.get_running_loop().create_future()
         try:
-            await self._links.send(node.id, link.SimulateDevices(gpus))
+            self._links.send(node.id, link.SimulateDevices(gpus))
             async with asyncio.timeout(_SIMULATE_S):
                 await answered
         except TimeoutError:
@@ -92,17 +124,17 @@ class Agents:
                 del self._simulating[node.id]
         return node.id
 
-    async def _welcome(self, agent: AgentLink, hello: link.AgentHello, token: TokenId | None) -> bool:
+    async def _welcome(self, out: Outgoing, hello: link.AgentHello, token: TokenId | None) -> bool:
         try:
             agree(hello.protocol, hello.oldest, who=f"the agent of {hello.name}")
             await self._check_who(hello, token)
         except (VersionMismatch, Forbidden) as err:
             log.warning("refused the agent of %s: %s", hello.name, err)
-            await agent.send(link.AgentRefused(err.code, err.message))
+            await out.agent.send(link.AgentRefused(err.code, err.message))
             return False
-        replaced = self._links.put(hello.node, agent)
+        replaced = self._links.put(hello.node, out)
         if replaced is not None:
-            await replaced.close()
+            replaced.over.set()
         self._asked_again.clear()
         self._driver.post(
             events.NodeConnected(_node(hello, self._driver.clock.now()), tuple(hello.workers), tuple(hello.runs))
@@ -121,10 +153,10 @@ class Agents:
             )
         await self._tokens.bind(token, hello.node)
 
-    async def _take(self, agent: AgentLink, node: NodeId, token: TokenId | None, message: link.FromAgent) -> None:
+    async def _take(self, out: Outgoing, node: NodeId, token: TokenId | None, message: link.FromAgent) -> None:
         match message:
             case keeping.Frames():
-                await self._take_frames(agent, node, message)
+                self._take_frames(out, node, message)
             case keeping.WorkerChanged(report):
                 self._driver.post(events.WorkerChanged(report, node))
             case link.DevicesChanged(devices):
@@ -133,7 +165,7 @@ class Agents:
             case link.KeeperChanged(pid, started):
                 self._driver.post(events.KeeperChanged(node, _keeper(pid, started)))
             case link.AgentHello() if message.node == node:
-                await self._welcome(agent, message, token)
+                await self._welcome(out, message, token)
             case keeping.KeeperRefused(error, worker, run):
                 if run is not None:
                     self._driver.post(events.RunRefused(run, error))
@@ -150,18 +182,18 @@ class Agents:
         else:
             answered.set_exception(error_from(error))
 
-    async def _take_frames(self, agent: AgentLink, node: NodeId, message: keeping.Frames) -> None:
+    def _take_frames(self, out: Outgoing, node: NodeId, message: keeping.Frames) -> None:
         """Write, wake the followers, acknowledge; then let the machine know of an end."""
         run, upto = message.run, message.first + len(message.frames) - 1
         if not self._runs_on(node, run):
-            await self._acknowledge(agent, run, upto)
+            self._acknowledge(out, run, upto)
             return
         end = _end_of(message) if message.end else None
         self._driver.checkpoint("before-log-append")
         try:
             self._logs.append(run, message.first, message.frames, end=end is not None)
         except StreamGap:
-            await self._ask_again(agent, run)
+            self._ask_again(out, run)
             return
         except DiskFull as err:
             log.error("%s", err)
@@ -169,7 +201,7 @@ class Agents:
         self._driver.checkpoint("after-log-append")
         if message.end:
             self._ended(run, end)
-        await self._acknowledge(agent, run, upto)
+        self._acknowledge(out, run, upto)
 
     def _ended(self, run: RunId, end: End | None) -> None:
         if end is None:
@@ -177,16 +209,16 @@ class Agents:
             end = self._logs.end_with(run, "lost", unreadable)
         self._driver.post(events.RunEnded(run, end.outcome, end.reason))
 
-    async def _acknowledge(self, agent: AgentLink, run: RunId, upto: int) -> None:
+    def _acknowledge(self, out: Outgoing, run: RunId, upto: int) -> None:
         self._driver.checkpoint("before-ack")
-        await agent.send(keeping.Ack(run, upto))
+        out.put(keeping.Ack(run, upto))
         self._driver.checkpoint("after-ack")
 
-    async def _ask_again(self, agent: AgentLink, run: RunId) -> None:
+    def _ask_again(self, out: Outgoing, run: RunId) -> None:
         last = self._logs.log(run).last
         if self._asked_again.get(run) != last:
             self._asked_again[run] = last
-            await agent.send(keeping.Resume(run, last))
+            out.put(keeping.Resume(run, last))
 
     def _runs_on(self, node: NodeId, run: RunId) -> bool:
         """Whether that node may speak for that run; what nobody waits for is acknowledged and dropped."""

@@ -2,7 +2,7 @@
 
 For each batch of events: the machine decides, all `Save`s go into one transaction, then the other
 actions are performed, then whoever follows the changed nouns is told. Nothing here waits for the
-disk: ended runs are fsynced by a task beside the loop.
+disk or for a node: ended runs are fsynced by a task beside the loop, and each link has a task that sends.
 """
 
 import asyncio
@@ -87,11 +87,11 @@ class Driver:
         await self.feed(events.Ticked())
         await self._saver.make_safe()
 
-    async def tell(self, run: Run, tell: TellId, payload: bytes) -> None:
+    def tell(self, run: Run, tell: TellId, payload: bytes) -> None:
         """Pass something on to a run that executes. Nothing is decided, so no event is made of it."""
         worker = self.machine.workers.get(run.worker) if run.worker else None
         if worker is not None and run.state is RunState.RUNNING:
-            await self._nodes.send(worker.node, keeping.Tell(worker.id, run.id, tell, payload))
+            self._nodes.send(worker.node, keeping.Tell(worker.id, run.id, tell, payload))
 
     async def restore(self) -> None:
         """Let the machine begin from what the store holds of an earlier life."""
@@ -134,7 +134,7 @@ class Driver:
         await self._saver.save(nouns)
         for action in wanted:
             if not isinstance(action, actions.Save):
-                await self._performer.perform(action)
+                self._performer.perform(action)
         self._announce(nouns)
         for done in finished:
             if not done.done():

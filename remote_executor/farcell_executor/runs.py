@@ -111,7 +111,7 @@ class Runs:
         """
         found = await self.get(who, run)
         check_payload(len(payload), "the message to the run is")
-        await self._driver.tell(found, tell, payload)
+        self._driver.tell(found, tell, payload)
         self._driver.post(events.SessionUsed(found.session))
 
     async def output(self, who: Identity, run: RunId, *, follow: bool) -> AsyncIterator[bytes]:

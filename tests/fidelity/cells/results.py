@@ -266,4 +266,8 @@ import inspect
 print(inspect.getsource(h))
 """,
 )
-results("__builtins__ and dunder names", "sorted(n for n in globals() if n.startswith('__'))")
+results(
+    "__builtins__ and dunder names",
+    "sorted(n for n in globals() if n.startswith('__'))",
+    limit="a far cell's module was not run from a file: it has no __spec__, __loader__, __package__ and __doc__",
+)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from farcell_agent.backoff import Backoff
 from farcell_agent.claims import Claims
-from farcell_agent.outbox import Outbox
 from farcell_protocol.errors import WorkerNotStarted
 from farcell_protocol.ids import DeviceId, RunId, WorkerId
 from farcell_protocol.messages.keeping import (
@@ -22,6 +21,7 @@ from farcell_protocol.messages.keeping import (
     Stop,
     WorkerReport,
 )
+from farcell_protocol.outbox import Outbox
 
 A, B = WorkerId("w-a"), WorkerId("w-b")
 ONE, TWO = DeviceId("d-1"), DeviceId("d-2")

@@ -144,6 +144,7 @@ async def test_a_time_limit_is_kept_without_anybody_asking(service: Service, nod
             await service.executor.bulletin.until(
                 lambda: service.executor.driver.machine.runs[asked.run].stop_reason is not None
             )
+        await service.executor.driver.settle()
         assert node.runs[asked.run].interrupts == 1
         node.end(asked.run, "error")
         assert (await client.until_ended(asked.run)).views[-1].outcome == "timed-out"

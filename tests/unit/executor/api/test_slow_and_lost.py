@@ -3,17 +3,23 @@
 import asyncio
 import os
 import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from farcell_executor.links import Outgoing
 from farcell_executor.store.memory import MemoryStore
 from farcell_protocol.errors import Unavailable
 from farcell_protocol.frames import End
+from farcell_protocol.framing import pack
+from farcell_protocol.ids import RunId, TellId, WorkerId
 from farcell_protocol.messages import api, keeping, link
-from tests.fakes.far_node import FarNode, play
-from tests.unit.executor.service import MovedClock, Service, request, serving, settings_for
+from tests.fakes.far_node import FarLink, FarNode, play
+from tests.unit.executor.api.test_agent_tokens import _decoder, joined
+from tests.unit.executor.service import DEADLINE_S, MovedClock, Service, request, serving, settings_for
 
 MIB = 2**20
 
@@ -44,6 +50,94 @@ async def test_a_follower_that_does_not_read_costs_no_memory_and_delays_nobody(s
         heard = await slow.until_ended(asked.run)
     assert len(heard.text) == len("first\n") + 64 * MIB
     assert heard.numbers == list(range(1, 67))
+
+
+async def test_a_host_that_reads_slowly_delays_nobody_else(service: Service, node: FarNode):
+    far = FarNode(("H100",), embedded=False)
+    stuck = request(play(hold=True) + b" " * 30 * MIB, gpu="H100")
+    async with joined(service, await service.token_of("host", "agent"), far) as socket, service.stream() as client:
+        await service.until(lambda: far.id in service.executor.driver.machine.nodes)
+        await client.say(api.Submit(stuck))
+        start = _decoder.decode(await socket.recv(decode=False))
+        socket.transport.pause_reading()
+        far.connection = FarLink(far)
+        far.obey(start)
+        await socket.send(pack(far.connection.waiting.popleft()))
+        await client.until_state(stuck.run, "running")
+        await client.say(api.Cancel(stuck.run))
+        other = request(play("quick\n"), session="other")
+        await client.say(api.Submit(other))
+        async with asyncio.timeout(5):
+            assert (await client.until_ended(other.run)).text == "quick\n"
+        socket.transport.abort()
+
+
+async def test_interrupts_and_stops_go_before_the_runs_of_other_workers(node: FarNode):
+    link_ = SlowLink(node)
+    out = Outgoing(link_, no_failure)
+    one, other = WorkerId("w-1"), WorkerId("w-2")
+    runs = [keeping.Execute(one, RunId(f"r-{n}"), bytes(MIB)) for n in range(3)]
+    stop, interrupt = keeping.Stop(one, 0.0, None), keeping.SendInterrupt(other, RunId("r-9"))
+    async with sending(out):
+        assert out.put(runs[0])
+        await link_.taken.wait()
+        assert all(out.put(message) for message in (runs[1], interrupt, runs[2], stop))
+        link_.reads.set()
+        out.finish()
+    assert link_.told == [runs[0], interrupt, runs[1], runs[2], stop]
+
+
+async def test_an_agent_that_leaves_too_much_unread_is_hung_up_on(node: FarNode):
+    out = Outgoing(SlowLink(node), no_failure, limit_bytes=MIB)
+    tell = keeping.Tell(WorkerId("w"), RunId("r"), TellId("t"), bytes(MIB))
+    assert out.put(tell), "one of any size is taken"
+    assert not out.over.is_set()
+    assert not out.put(tell)
+    assert out.over.is_set()
+
+
+async def test_runs_handed_over_again_do_not_close_a_slow_link_again_and_again(node: FarNode):
+    out = Outgoing(SlowLink(node), no_failure, limit_bytes=MIB)
+    assert all(out.put(keeping.Execute(WorkerId("w"), RunId("r"), bytes(MIB))) for _ in range(4))
+
+
+async def test_what_was_decided_before_an_executor_leaves_is_still_said(service: Service):
+    far = FarNode(embedded=False)
+    slow = SlowLink(far)
+    slow.say(far.dial().waiting.popleft())
+    serving_it = asyncio.create_task(service.executor.agents.serve(slow))
+    await service.until(lambda: far.id in service.executor.driver.machine.nodes)
+    for run in (RunId("r-1"), RunId("r-2")):
+        slow.say(keeping.Frames(run, 1, [], end=False))  # of nobody's run: acknowledged and dropped
+    await slow.taken.wait()
+    serving_it.cancel()
+    slow.reads.set()
+    await asyncio.wait({serving_it})
+    assert [message.run for message in slow.told if isinstance(message, keeping.Ack)] == ["r-1", "r-2"]
+
+
+class SlowLink(FarLink):
+    """Takes nothing until `reads` is set."""
+
+    def __init__(self, node: FarNode) -> None:
+        super().__init__(node)
+        self.reads, self.taken = asyncio.Event(), asyncio.Event()
+
+    async def send(self, message: link.ToAgent) -> None:
+        self.taken.set()
+        await self.reads.wait()
+        self.told.append(message)
+
+
+@asynccontextmanager
+async def sending(out: Outgoing) -> AsyncIterator[None]:
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
+        tasks.create_task(out.run())
+        yield
+
+
+def no_failure(message: link.ToAgent, err: Exception) -> None:
+    raise AssertionError(message) from err
 
 
 async def test_frames_lost_with_a_connection_are_sent_again_once(service: Service, node: FarNode):
@@ -81,9 +175,11 @@ async def test_a_gap_is_asked_for_again_from_the_last_number(service: Service, n
 
 
 async def test_a_newer_connection_of_a_node_replaces_the_older(service: Service, node: FarNode):
-    old = node.connection
+    old, serving_old = node.connection, service.links[-1]
     await service.join(node)
-    await service.until(lambda: old.closed)
+    async with asyncio.timeout(DEADLINE_S):
+        await serving_old
+    assert old.closed
     assert service.executor.driver.machine.nodes[node.id].state.value == "connected"
     node.connection.cut()
     await service.until(lambda: service.executor.driver.machine.nodes[node.id].state.value == "unknown")

@@ -1,14 +1,24 @@
 """Messages waiting to be sent, bounded by their bytes; stops and interrupts overtake what may be overtaken. Pure."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from farcell_protocol.messages.keeping import Execute, Frames, SendInterrupt, Stop
+from farcell_protocol.messages.keeping import Execute, Frames, SendInterrupt, Stop, Tell
 
 M = TypeVar("M")
 
 LIMIT_BYTES = 8 * 2**20
 _SMALL_BYTES = 256  # what a message without a payload is counted as
+
+
+def size_of(message: Any) -> int:
+    """About how many bytes a message holds."""
+    if isinstance(message, Execute | Tell):
+        return _SMALL_BYTES + len(message.payload)
+    if isinstance(message, Frames):
+        return _SMALL_BYTES + sum(len(memoryview(frame)) for frame in message.frames)
+    return _SMALL_BYTES
 
 
 class Outbox(Generic[M]):
@@ -18,7 +28,8 @@ class Outbox(Generic[M]):
     own `Launch` would leave a worker nobody wants.
     """
 
-    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, limit_bytes: int = LIMIT_BYTES, measure: Callable[[M], int] = size_of) -> None:
+        self._measure = measure
         self._limit_bytes = limit_bytes
         self._waiting: deque[M] = deque()
         self.size_bytes = 0
@@ -33,7 +44,7 @@ class Outbox(Generic[M]):
 
     def push(self, message: M) -> None:
         """Add a message at its place."""
-        self.size_bytes += size_of(message)
+        self.size_bytes += self._measure(message)
         if isinstance(message, Stop | SendInterrupt):
             self._waiting.insert(self._place(message.worker), message)
         else:
@@ -42,7 +53,7 @@ class Outbox(Generic[M]):
     def pop(self) -> M:
         """The next message to send."""
         message = self._waiting.popleft()
-        self.size_bytes -= size_of(message)
+        self.size_bytes -= self._measure(message)
         return message
 
     def _place(self, worker: str) -> int:
@@ -52,12 +63,3 @@ class Outbox(Generic[M]):
             if isinstance(message, Stop | SendInterrupt) or getattr(message, "worker", None) == worker:
                 after = index + 1
         return after
-
-
-def size_of(message: Any) -> int:
-    """About how many bytes a message holds."""
-    if isinstance(message, Execute):
-        return _SMALL_BYTES + len(message.payload)
-    if isinstance(message, Frames):
-        return _SMALL_BYTES + sum(len(memoryview(frame)) for frame in message.frames)
-    return _SMALL_BYTES
