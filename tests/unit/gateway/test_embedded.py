@@ -255,19 +255,19 @@ def test_a_token_that_others_can_read_is_not_used(home: Home) -> None:
 
 @pytest.mark.parametrize("text", ["t-1.secret\nInjected: 1", "t-1.secret extra", "t-1.se\x00cret", "t-1.sécret"])
 def test_a_file_that_holds_no_token_is_said_at_once_without_quoting_it(home: Home, text: str) -> None:
-    find_or_start(home.environ, command=STAND_IN)
+    home.start()
     home.places.token_file.write_text(text)
     with pytest.raises(Unauthorized, match="it must be one line") as raised:
-        find_or_start(home.environ, command=STAND_IN)
+        home.start()
     assert "t-1" not in str(raised.value)
 
 
 def test_a_folder_in_the_place_of_the_token_is_named(home: Home) -> None:
-    find_or_start(home.environ, command=STAND_IN)
+    home.start()
     home.places.token_file.unlink()
     home.places.token_file.mkdir(mode=0o700)
     with pytest.raises(Unauthorized, match="is no file"):
-        find_or_start(home.environ, command=STAND_IN)
+        home.start()
     home.places.token_file.rmdir()
 
 
