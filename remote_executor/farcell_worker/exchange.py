@@ -14,7 +14,7 @@ from typing import Any
 
 from farcell_protocol.errors import BadRequest, NotFound, PythonMismatch
 from farcell_protocol.frames import VALUE_CHUNK_BYTES, ValueBack
-from farcell_protocol.messages.cells import Cell, Value
+from farcell_protocol.messages.cells import RESULT, Cell, Value
 from farcell_worker.describe import describe
 from farcell_worker.pickling import Pickled, StaysHere, TooLarge, pickled
 
@@ -22,9 +22,6 @@ _NOTHING = object()
 
 _READ_ONLY = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _OF_IPYTHON = frozenset({"In", "Out", "_ih", "_oh", "_dh", "get_ipython", "exit", "quit", "open"})
-
-_RESULT = "_"
-"""Asked for under this name, the value that the cell displayed as its result comes home, if it displayed one."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +60,11 @@ class Exchange:
         self._bind(cell.values)
         wanted = set(cell.returns)
         for value in cell.values:
-            if value.name == _RESULT:
+            if value.name == RESULT:
                 self._agree_on_result()
             elif value.name in wanted:
                 self._remember(value.name, value.digest, len(value.data))
-        if _RESULT in wanted:
+        if RESULT in wanted:
             self._results().pop(cell.execution_count, None)  # of an earlier kernel, which counted to this as well
         held = {**cell.known, **{value.name: value.digest for value in cell.values}}
         return Before({name: self._names.get(name, _NOTHING) for name in cell.returns}, held)
@@ -94,7 +91,7 @@ class Exchange:
         bound to the very object it was bound to before, is not this cell's and stays. `finished` says that the cell
         ran to its end: what the client asks for was then bound for certain."""
         for name in dict.fromkeys(cell.returns):
-            if name == _RESULT:
+            if name == RESULT:
                 yield from self._result(cell)
                 continue
             was, now = before.objects.get(name, _NOTHING), self._names.get(name, _NOTHING)
@@ -115,8 +112,8 @@ class Exchange:
         """IPython sets `_` no more once it differs from what it set last, as if the user had taken the name."""
         shell = self._names.get("get_ipython", lambda: None)()
         if shell is not None:
-            shell.displayhook._ = self._names[_RESULT]
-            shell.push({_RESULT: self._names[_RESULT]}, interactive=False)
+            shell.displayhook._ = self._names[RESULT]
+            shell.push({RESULT: self._names[RESULT]}, interactive=False)
 
     def _results(self) -> dict[int, Any]:
         """IPython's `Out`."""
@@ -126,7 +123,7 @@ class Exchange:
     def _result(self, cell: Cell) -> Iterator[ValueBack]:
         value = self._results().get(cell.execution_count, _NOTHING)
         if value is not _NOTHING:
-            yield from self._back(_RESULT, value, "", cell.inline_limit_bytes)
+            yield from self._back(RESULT, value, "", cell.inline_limit_bytes)
 
     def fetch(self, names: Sequence[str]) -> Iterator[ValueBack]:
         """These values whole, whatever their size.

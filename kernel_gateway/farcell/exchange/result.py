@@ -11,8 +11,8 @@ from farcell.analysis.needs import is_a
 from farcell.exchange.homeward import Arrival, joined
 from farcell.exchange.sessions import FarSession
 from farcell.handles import Handle
-from farcell.packing.request import RESULT
 from farcell_protocol.frames import ValueBack, ValueInfo
+from farcell_protocol.messages.cells import RESULT
 
 NOTHING = object()
 """The cell displayed no result."""

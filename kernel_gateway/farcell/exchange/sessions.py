@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from farcell.exchange.ledger import Ledger
+from farcell.packing.ledger import Ledger
 from farcell.status import where_text
 from farcell_protocol.errors import ErrorInfo, SessionEnded
 from farcell_protocol.ids import SessionId

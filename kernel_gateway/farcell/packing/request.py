@@ -7,15 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from farcell.exchange.ledger import Ledger
 from farcell.options import CellOptions
+from farcell.packing.ledger import Ledger
 from farcell.packing.values import INLINE_LIMIT_BYTES, Parcel
 from farcell_protocol.ids import comms_run_of, new_run_id
 from farcell_protocol.messages.api import Interpreter, RunRequest, RunView
-from farcell_protocol.messages.cells import Cell, Source, encode_cell
-
-RESULT = "_"
-"""The name under which a cell's result comes home."""
+from farcell_protocol.messages.cells import RESULT, Cell, Source, encode_cell
 
 
 @dataclass(frozen=True)

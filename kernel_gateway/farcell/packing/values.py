@@ -8,9 +8,9 @@ from typing import Any
 
 from farcell.analysis.needs import CellNeeds, is_a, may_change, travels
 from farcell.analysis.reach import globals_touched
-from farcell.exchange.ledger import Ledger
 from farcell.handles import Handle
 from farcell.packing import obstacle
+from farcell.packing.ledger import Ledger
 from farcell.packing.modules import importable
 from farcell_protocol.errors import FarcellError, ValuesTooLarge
 from farcell_protocol.messages.cells import Value

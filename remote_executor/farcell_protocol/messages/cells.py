@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
+RESULT = "_"
+"""The name under which the value of a cell's `Out[n]` comes home."""
+
 
 class Value(msgspec.Struct, frozen=True):
     """A named value as a pickle (protocol 5, in band), and the xxh3-128 of those bytes in hex."""

@@ -15,11 +15,11 @@ from farcell.analysis.needs import is_shells_own
 from farcell.analysis.reach import globals_touched
 from farcell.exchange.homeward import joined
 from farcell.exchange.imports import LazyModule
-from farcell.exchange.ledger import Ledger
 from farcell.exchange.sessions import FarSession, Sessions
 from farcell.handles import Handle, size_text
 from farcell.notebook import notebook_name
 from farcell.packing import obstacle
+from farcell.packing.ledger import Ledger
 from farcell.status import devices_text, end_line, progress_line, seconds_text
 from farcell.tables import devices_summary, table
 from farcell_protocol.errors import ErrorInfo
