@@ -16,7 +16,7 @@ from farcell_agent.agent import Agent, Identity
 from farcell_agent.backends.process import ProcessBackend
 from farcell_agent.backoff import Backoff
 from farcell_agent.devices import Devices
-from farcell_agent.keeper import KEEPER_COMMAND, dismiss_keeper, private_directory
+from farcell_agent.keeper import KEEPER_COMMAND, dismiss_keeper
 from farcell_agent.keeper_client import KeeperClient
 from farcell_agent.link import ExecutorEnd, Link, link_pair
 from farcell_agent.node import agent_lock, boot_id, node_id
@@ -24,6 +24,7 @@ from farcell_agent.nvml import Nvml
 from farcell_agent.settings import token_source, worker_memory
 from farcell_agent.simulated import SimulatedDevices
 from farcell_agent.workers import Surroundings, Workers
+from farcell_protocol.directories import private_directory
 from farcell_protocol.messages.link import FromAgent, ToAgent
 from farcell_protocol.places import Places, data_directory, places
 
@@ -81,6 +82,7 @@ async def embedded_agent(
 
     Raises:
         DataDirectoryInUse: another agent runs on this data directory.
+        DirectoryNotOurs: it belongs to another user.
         BadSpec: `simulate` cannot be read.
     """
     parts = Parts(places, node_name, True, simulate, interpreter, worker_memory_bytes, nvml, keeper_command, log)
@@ -115,6 +117,7 @@ def run_agent(
 
     Raises:
         DataDirectoryInUse: another agent runs on this data directory.
+        DirectoryNotOurs: it belongs to another user.
         Unauthorized: there is no token.
         BadRequest: `url`, `simulate` or a variable cannot be read.
     """
@@ -172,6 +175,7 @@ def node_agent(parts: Parts) -> Iterator[RunningAgent]:
 
     Raises:
         DataDirectoryInUse: another agent runs on this data directory.
+        DirectoryNotOurs: it belongs to another user.
         BadSpec: `simulate` cannot be read.
     """
     where = parts.places

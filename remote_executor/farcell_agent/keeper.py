@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from farcell_protocol.errors import DataDirectoryInUse, Unavailable, error_from
+from farcell_protocol.directories import private_directory
+from farcell_protocol.errors import Unavailable, error_from
 from farcell_protocol.framing import RecordReader, encode, unpack
 from farcell_protocol.messages.keeping import FromKeeper, Greet, KeeperRefused, Quit, WarmUp, Welcome
 from farcell_protocol.places import Places
@@ -49,7 +50,7 @@ def start_keeper(
 
     Raises:
         Unavailable: it did not become ready within `deadline_s`; the text has the end of its log.
-        DataDirectoryInUse: a directory of ours belongs to somebody else.
+        DirectoryNotOurs: a directory of ours belongs to somebody else.
     """
     deadline = time.monotonic() + deadline_s
     private_directory(places.data)
@@ -92,24 +93,6 @@ def keeper_answers(places: Places) -> bool:
         except OSError:
             return False
         return True
-
-
-def private_directory(path: Path) -> None:
-    """Make `path` with mode 0700, or check that the one there is ours alone.
-
-    Raises:
-        DataDirectoryInUse: it is somebody else's, or a link of somebody else's; files in it could not be trusted.
-    """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.stat()
-    strangers = {found.st_uid, path.lstat().st_uid} - {os.getuid()}
-    if strangers:
-        raise DataDirectoryInUse(
-            f"{path} belongs to user id {strangers.pop()}, not to you ({os.getuid()}): choose another FARCELL_DATA",
-            path=str(path),
-        )
-    if found.st_mode & 0o077:
-        path.chmod(0o700)
 
 
 def _spawn(places: Places, command: Sequence[str], deadline: float) -> None:

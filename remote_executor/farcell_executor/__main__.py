@@ -8,6 +8,7 @@ from pathlib import Path
 
 from farcell_executor.lock import IN_USE
 from farcell_executor.settings import settings_from
+from farcell_protocol.directories import private_directory
 from farcell_protocol.errors import DataDirectoryInUse, FarcellError
 
 
@@ -27,7 +28,7 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from farcell_agent.keeper import dismiss_keeper, private_directory, start_keeper
+    from farcell_agent.keeper import dismiss_keeper, start_keeper
     from farcell_executor.daemon import KeeperControl, become_daemon, run_executor
 
     settings = settings_from(

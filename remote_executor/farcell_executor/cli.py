@@ -44,9 +44,10 @@ def up(
     import logging
     from dataclasses import replace
 
-    from farcell_agent.keeper import dismiss_keeper, private_directory, start_keeper
+    from farcell_agent.keeper import dismiss_keeper, start_keeper
     from farcell_executor.daemon import KeeperControl, run_executor
     from farcell_executor.settings import settings_from
+    from farcell_protocol.directories import private_directory
 
     settings = settings_from(
         os.environ,

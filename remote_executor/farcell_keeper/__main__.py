@@ -11,7 +11,8 @@ from farcell_keeper import cgroups, journal, spool, startup
 from farcell_keeper.keeper import Keeper
 from farcell_keeper.loop import Loop, watch_signals
 from farcell_keeper.visitors import Visitors
-from farcell_protocol.errors import DataDirectoryInUse
+from farcell_protocol.directories import private_directory
+from farcell_protocol.errors import DataDirectoryInUse, DirectoryNotOurs
 from farcell_protocol.places import Places
 
 EXIT_IN_USE = 75
@@ -37,13 +38,16 @@ def main() -> int:
     places = Places(options.data.absolute(), options.runtime.absolute())
     startup.close_inherited({options.ready_fd} if options.ready_fd is not None else set())
     try:
-        startup.make_directory(places.data)
-        startup.make_directory(places.runtime)
-        startup.make_directory(places.spool)
+        private_directory(places.data)
+        private_directory(places.runtime)
+        private_directory(places.spool)
         lock = startup.Lock(places.keeper_lock)
     except DataDirectoryInUse as err:
         print(err, file=sys.stderr)
         return EXIT_IN_USE
+    except DirectoryNotOurs as err:
+        print(err, file=sys.stderr)
+        return 1
     lock.write(pid=os.getpid())
     startup.move_to_background(places.keeper_log)
     startup.become_subreaper()

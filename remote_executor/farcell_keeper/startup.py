@@ -19,19 +19,6 @@ _DESCRIPTORS = 65_536
 _LOG_BYTES = 16 * 2**20
 
 
-def make_directory(path: Path) -> None:
-    """A directory of ours with mode 0700.
-
-    Raises:
-        DataDirectoryInUse: what is there is somebody else's.
-    """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner = path.lstat().st_uid
-    if owner != os.getuid():
-        raise DataDirectoryInUse(f"{path} belongs to user id {owner}, not {os.getuid()}", path=str(path))
-    path.chmod(0o700)
-
-
 class Lock:
     """The lock of the one keeper on a data directory, held until the process ends. Its text is JSON."""
 

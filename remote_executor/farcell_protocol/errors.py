@@ -13,6 +13,7 @@
     |   +-- Pruned                pruned                 the run ended long ago, and nothing of it is kept
     +-- Unauthorized              unauthorized           no token, or a wrong or revoked one
     +-- Forbidden                 forbidden              the token's scope, or another user's
+    |   +-- DirectoryNotOurs      directory-not-ours     the data directory belongs to another user of the host
     +-- Unavailable               unavailable            draining, starting; worth trying again
     |   +-- ExecutorUnreachable   executor-unreachable   nobody answers at that address
     +-- DataDirectoryInUse        data-directory-in-use  another executor or keeper holds it
@@ -146,6 +147,12 @@ class Forbidden(FarcellError):
     """The token is good, but not for this: its scope, or another user's run."""
 
     code = "forbidden"
+
+
+class DirectoryNotOurs(Forbidden):
+    """A directory of ours belongs to another user of this host, who could read or replace what is in it; `path`."""
+
+    code = "directory-not-ours"
 
 
 class Unavailable(FarcellError):

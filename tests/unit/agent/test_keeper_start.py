@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from farcell_agent.keeper import dismiss_keeper, keeper_answers, private_directory, start_keeper
-from farcell_protocol.errors import DataDirectoryInUse, Unavailable
+from farcell_agent.keeper import dismiss_keeper, keeper_answers, start_keeper
+from farcell_protocol.directories import private_directory
+from farcell_protocol.errors import DirectoryNotOurs, Unavailable
 from farcell_protocol.places import Places
 from tests.fakes.nodes import STAND_IN, keepers_of
 
@@ -91,7 +92,7 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path):
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     os.chown(theirs, 12345, 12345)
-    with pytest.raises(DataDirectoryInUse, match="belongs to user id 12345"):
+    with pytest.raises(DirectoryNotOurs, match="belongs to user id 12345"):
         private_directory(theirs)
 
 
@@ -102,7 +103,7 @@ def test_our_own_link_to_our_own_directory_is_fine_and_somebody_elses_link_is_no
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
     if os.getuid() == 0:
         os.chown(tmp_path / "link", 12345, 12345, follow_symlinks=False)
-        with pytest.raises(DataDirectoryInUse, match="belongs to user id 12345"):
+        with pytest.raises(DirectoryNotOurs, match="belongs to user id 12345"):
             private_directory(tmp_path / "link")
 
 

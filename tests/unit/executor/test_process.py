@@ -48,6 +48,17 @@ def test_a_second_executor_refuses_and_names_the_first(home: Home):
     assert home.farcell("status").returncode == 0
 
 
+def test_a_directory_of_another_user_is_no_executor_that_is_there_already(home: Home):
+    if os.getuid() != 0:
+        pytest.skip("needs root to give a folder away")
+    home.where.data.mkdir(parents=True, exist_ok=True)
+    os.chown(home.where.data, 12345, 12345)
+    refused = home.farcell("up", "--port", "0")
+    assert refused.returncode == 1
+    assert "belongs to user id 12345" in refused.stderr
+    assert "(directory-not-ours)" in refused.stderr
+
+
 def test_a_killed_executor_leaves_nothing_that_stops_the_next(home: Home):
     first = home.daemon()
     first.kill()
