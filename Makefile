@@ -41,6 +41,7 @@ format: setup ## format and fix what can be fixed
 
 bench: setup ## the benchmarks, a JSON line per comparison
 	@$(PY) -m benchmarks.cold_start --json
+	@$(PY) -m benchmarks.warm_cell --json
 	@$(PY) -m benchmarks.stream_lines --json
 
 docs: setup ## check that README and docs tell the truth
