@@ -11,14 +11,12 @@ from farcell import rest
 from farcell.config import Target
 from farcell_protocol.errors import FarcellError, Forbidden, MessageTooLarge
 from farcell_protocol.framing import MAX_RECORD_BYTES, pack
+from farcell_protocol.pings import PING_S, SILENCE_S
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 OPEN_S = 10.0
-PING_S = 10.0
-SILENCE_S = 20.0
-"""A ping goes out after `PING_S` without a word; a link silent for `SILENCE_S` is taken for dead."""
 
 _TOO_BIG = 1009  # RFC 6455, section 7.4.1
 

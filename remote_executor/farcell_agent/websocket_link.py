@@ -15,11 +15,10 @@ from farcell_agent.link import LinkClosed
 from farcell_protocol.errors import BadRequest, FramingError, Unauthorized
 from farcell_protocol.framing import MAX_RECORD_BYTES, pack, unpack
 from farcell_protocol.messages.link import FromAgent, ToAgent
+from farcell_protocol.pings import PING_S, SILENCE_S
 from farcell_protocol.version import OLDEST, PROTOCOL
 
 PATH = "/v1/agents"
-PING_EVERY_S = 10.0
-SILENCE_S = 20.0
 _GOODBYE_S = 1.0
 _WORKED_S = 5.0  # a link that lasted so long was a good one
 
@@ -155,7 +154,7 @@ async def dial(url: str, token: str) -> ClientConnection:
         additional_headers={"Authorization": f"Bearer {token}", "Farcell-Protocol": f"{PROTOCOL};{OLDEST}"},
         compression=None,  # halves the rate on a local link, and output is sent once
         max_size=MAX_RECORD_BYTES,
-        ping_interval=PING_EVERY_S,
+        ping_interval=PING_S,
         ping_timeout=SILENCE_S,
         close_timeout=_GOODBYE_S,
         **extra,

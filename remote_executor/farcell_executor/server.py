@@ -13,10 +13,9 @@ from farcell_executor.app import running
 from farcell_executor.executor import Executor
 from farcell_executor.settings import Settings
 from farcell_protocol.framing import MAX_RECORD_BYTES
+from farcell_protocol.pings import PING_S, SILENCE_S
 
 MAX_MESSAGE_BYTES = MAX_RECORD_BYTES + 2**20
-PING_EVERY_S = 10.0
-SILENCE_S = 20.0
 _LAST_ANSWERS_S = 3
 
 
@@ -64,7 +63,7 @@ def _config(executor: Executor) -> uvicorn.Config:
         http="httptools",
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
-        ws_ping_interval=PING_EVERY_S,
+        ws_ping_interval=PING_S,
         ws_ping_timeout=SILENCE_S,
         # Halves the rate on a local link, and output is sent once.
         ws_per_message_deflate=False,
