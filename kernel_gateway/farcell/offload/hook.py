@@ -6,6 +6,7 @@ are the plain cell's own.
 """
 
 import ast
+import builtins
 import functools
 import os
 from collections.abc import Callable
@@ -20,7 +21,6 @@ RunFar = Callable[[str | CellOptions, str], object]
 """Run source far away as the options, or a specification still to be read, say; raise here what it raises there."""
 
 _CALL = "__import__('farcell.offload.hook', fromlist=['resume']).resume()"
-_going: Callable[[], object] | None = None
 
 
 class Offloading(ast.NodeTransformer):
@@ -32,6 +32,7 @@ class Offloading(ast.NodeTransformer):
         self._run_far = run_far
         self._tags = Tags()
         self._cell: str | None = None
+        self._going: Callable[[], object] | None = None
 
     def install(self, shell: Any) -> None:
         """Hang both hooks into the shell, and let it understand `%%local`."""
@@ -56,10 +57,15 @@ class Offloading(ast.NodeTransformer):
         wanted = self._wanted(source)
         if wanted is None:
             return tree
-        global _going
         # Whatever is wrong with a tag is said then: what raises in here makes IPython drop this transformer.
-        _going = functools.partial(self._run_far, wanted, source)
+        self._going = functools.partial(self._run_far, wanted, source)
         return ast.parse(_CALL)
+
+    def resume(self) -> None:
+        """Run the cell whose code was replaced, if there is one."""
+        going, self._going = self._going, None
+        if going is not None:
+            going()
 
     def _wanted(self, source: str) -> str | CellOptions | None:
         """The specification in the cell's tag, else what `%gpu use` said; None to run it here."""
@@ -69,8 +75,10 @@ class Offloading(ast.NodeTransformer):
 
 
 def resume() -> None:
-    """What a cell's code is replaced by: run it far away."""
-    global _going
-    going, _going = _going, None
-    if going is not None:
-        going()
+    """What a cell's code is replaced by: run it far away, by the shell that executes it."""
+    shell = vars(builtins)[
+        "get_ipython"
+    ]()  # IPython puts its own there while a cell runs, whatever the name is bound to
+    for transformer in shell.ast_transformers:
+        if isinstance(transformer, Offloading):
+            transformer.resume()

@@ -1,9 +1,11 @@
 """`%gpu use`, `%%local` and tags of cells, in a real shell: what goes, what stays, and that nobody can tell."""
 
 import ast
+import builtins
 import json
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from far_python import FarPython
 from IPython.core.inputtransformer2 import TransformerManager
 
 from farcell import magics
+from farcell.notebook import Notebook
+from farcell.offload.hook import Offloading, resume
 from farcell.offload.nature import opts_out, spec_in, stays_here, without_local
 from farcell.offload.tags import Tags, saved_notebook
 from farcell_protocol.frames import Message
@@ -259,3 +263,27 @@ def test_where_the_notebook_lies_is_said_by_server_or_editor() -> None:
     assert saved_notebook({"JPY_SESSION_NAME": "/a/nb.ipynb"}, {}) == Path("/a/nb.ipynb")
     assert saved_notebook({}, {"__vsc_ipynb_file__": "/b/nb.ipynb"}) == Path("/b/nb.ipynb")
     assert saved_notebook({"JPY_SESSION_NAME": "/a/console"}, {}) is None
+
+
+class Shell:
+    """As much of IPython's shell as an `Offloading` hangs itself into."""
+
+    def __init__(self) -> None:
+        self.ast_transformers: list[Offloading] = []
+        self.input_transformers_cleanup: list[Any] = []
+        self.events = SimpleNamespace(register=lambda name, hook: self.hooks.update({name: hook}))
+        self.hooks: dict[str, Any] = {}
+
+
+def test_two_shells_in_one_process_each_run_their_own_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    went, shells = [], [Shell(), Shell()]
+    for number, shell in enumerate(shells):
+        notebook = Notebook({}, "nb", lambda: None, use="cpu")  # type: ignore[arg-type]
+        Offloading(notebook, dict, lambda wanted, source, number=number: went.append((number, source))).install(shell)
+        shell.hooks["pre_run_cell"](SimpleNamespace(raw_cell=f"x = {number}", store_history=True, silent=False))
+        shell.ast_transformers[0].visit(ast.parse(f"x = {number}"))
+    for shell in shells:
+        monkeypatch.setattr(builtins, "get_ipython", lambda shell=shell: shell, raising=False)
+        resume()
+        resume()
+    assert went == [(0, "x = 0"), (1, "x = 1")]
