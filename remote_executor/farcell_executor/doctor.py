@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from farcell_executor.lock import lock_holder
+from farcell_protocol.ipykernels import is_tried, untried
 from farcell_protocol.places import Places
 
 _ANSWER_S = 5.0
 _LOW_SPACE_BYTES = 1 * 2**30
-_OLDEST_IPYKERNEL = (7, 1)
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ def _ipykernel(_: Places) -> Iterator[Finding]:
     except PackageNotFoundError:
         yield Finding("fail", "ipykernel", f"not installed for {sys.executable}: pip install ipykernel")
         return
-    fits = tuple(int(part) for part in found.split(".")[:2]) >= _OLDEST_IPYKERNEL
-    yield Finding("ok" if fits else "fail", "ipykernel", found if fits else f"{found}: pip install -U ipykernel")
+    yield Finding("ok", "ipykernel", found) if is_tried(found) else Finding("warn", "ipykernel", untried(found))
 
 
 def _directories(places: Places) -> Iterator[Finding]:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
-TransportName = Literal["fast", "bridge"]
+from farcell_protocol.ipykernels import is_tried, untried
 
-TRIED = {"6.29": "6.29.5", "7.1": "7.1.0", "7.2": "7.2.0", "7.3": "7.3.0", "7.4": "7.4.0"}
-"""The series of ipykernel whose insides the fast path knows, each with the release that the contract suite
-(`tests/contract/test_worker_transport.py`) was passed with. A patch release of a series counts as tried."""
+TransportName = Literal["fast", "bridge"]
 
 FORCE = "FARCELL_TRANSPORT"
 """Environment variable: "fast" or "bridge", whatever is installed."""
@@ -29,7 +27,7 @@ class Choice:
 
 def transport_for(version: str) -> TransportName:
     """The fast path for a version of ipykernel that was tried, else the bridge, which needs only the protocol."""
-    return "fast" if _series(version) in TRIED and not _is_early(version) else "bridge"
+    return "fast" if is_tried(version) else "bridge"
 
 
 def choose(version: str, environment: Mapping[str, str]) -> Choice:
@@ -41,7 +39,7 @@ def choose(version: str, environment: Mapping[str, str]) -> Choice:
         case "fast" | "bridge" as forced:
             return Choice(forced)
     transport = transport_for(version)
-    return Choice(transport, "" if transport == "fast" else _note(version))
+    return Choice(transport, "" if transport == "fast" else f"farcell: {untried(version)}\n")
 
 
 def installed_version() -> str:
@@ -50,20 +48,3 @@ def installed_version() -> str:
         return metadata.version("ipykernel")
     except metadata.PackageNotFoundError:
         return ""
-
-
-def _note(version: str) -> str:
-    tried = " and ".join(f"{series}.x" for series in TRIED)
-    return (
-        f"farcell: ipykernel {version} has not been tried here, only {tried}: cells reach it over Jupyter's own "
-        "sockets, which is slower by some milliseconds a cell\n"
-    )
-
-
-def _series(version: str) -> str:
-    return ".".join(version.split(".")[:2])
-
-
-def _is_early(version: str) -> bool:
-    """An alpha, beta, candidate or development release: its third number is not one."""
-    return not version.replace(".", "").isdigit()

@@ -15,8 +15,9 @@ import pytest
 
 from farcell_protocol.errors import BadRequest, NotFound, PythonMismatch
 from farcell_protocol.frames import End, Heard, Message
+from farcell_protocol.ipykernels import TRIED
 from farcell_protocol.messages.cells import Cell, InputReply
-from farcell_worker.choice import FORCE, TRIED, transport_for
+from farcell_worker.choice import FORCE, transport_for
 from farcell_worker.transport import OUTPUT_KINDS
 from tests.contract.ipykernels import NEWEST, interpreter_with, ours
 from tests.unit.worker.standin import PYTHON, FarWorker, Ran, Zygote, alive, value_of

@@ -2,7 +2,8 @@
 
 import pytest
 
-from farcell_worker.choice import TRIED, Choice, choose, transport_for
+from farcell_protocol.ipykernels import TRIED
+from farcell_worker.choice import Choice, choose, transport_for
 
 
 @pytest.mark.parametrize("release", [*TRIED.values(), "6.29.0", "7.4.99"])
