@@ -26,7 +26,7 @@ class IdleWatch:
 
     async def wait(self) -> None:
         """Return once nothing has happened for the idle time; never, without one."""
-        while (left := self._left_s()) is None or left > 0:
+        while (left := self.left_s()) is None or left > 0:
             self._news.clear()
             try:
                 async with asyncio.timeout(left):
@@ -34,7 +34,8 @@ class IdleWatch:
             except TimeoutError:
                 continue
 
-    def _left_s(self) -> float | None:
+    def left_s(self) -> float | None:
+        """Seconds until it may leave if nothing happens; None without an idle time."""
         if self._idle_exit_s is None:
             return None
         if self._is_busy():

@@ -101,8 +101,14 @@ async def test_after_the_other_side_closed_what_had_arrived_is_still_handed_out(
 
 
 async def test_closing_twice_and_while_somebody_receives_is_fine(ends: Ends):
-    receiving = asyncio.create_task(ends.agent.receive())
-    await asyncio.sleep(0)
+    begun = asyncio.Event()
+
+    async def receive() -> None:
+        begun.set()  # nobody else runs between this and the waiting
+        await ends.agent.receive()
+
+    receiving = asyncio.create_task(receive())
+    await begun.wait()
     await ends.agent.close()
     await ends.agent.close()
     with pytest.raises(LinkClosed):

@@ -176,8 +176,14 @@ async def test_many_may_wait_for_a_flush_while_others_save(store: Store, nouns):
 
 async def test_a_waiter_that_is_cancelled_takes_no_other_with_it(store: Store, nouns):
     await store.save([nouns.run()])
-    first, second = asyncio.create_task(store.flush()), asyncio.create_task(store.flush())
-    await asyncio.sleep(0)
+    begun = asyncio.Event()
+
+    async def flush() -> None:
+        begun.set()  # nobody else runs between this and the waiting
+        await store.flush()
+
+    first, second = asyncio.create_task(flush()), asyncio.create_task(store.flush())
+    await begun.wait()
     first.cancel()
     await second
     await asyncio.gather(first, return_exceptions=True)

@@ -321,7 +321,7 @@ async def test_an_idle_executor_leaves_and_a_used_one_does_not(tmp_path: Path, n
         await service.ask("GET", "/status")
         clock.time += 99.0
         service.tick()
-        await asyncio.sleep(0)
+        assert service.executor.idle.left_s() == 1.0
         assert not service.executor.leaving.is_set()
         clock.time += 2.0
         service.tick()
