@@ -27,7 +27,7 @@ RULES = (
     Rule(re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{16})(?![0-9a-f])"), "<id>", "ids made of chance"),
     Rule(re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{24}_\d+_\d+\b"), "<msg id>", "a request is numbered by its session"),
     Rule(
-        re.compile(r"(?<![\d.])\d+(?:\.\d+)? (?:ns|μs|us|µs|ms|s)\b"),
+        re.compile(r"(?<![\d.])\d+(?:\.\d+)?(?:e[+-]\d+)? (?:ns|μs|us|µs|ms|s)\b"),
         "<time>",
         "`%time`, `%timeit`: two runs of one cell take different times",
     ),

@@ -105,7 +105,7 @@ displays(
 from IPython.display import ProgressBar
 bar = ProgressBar(3)
 bar.display()
-for _ in bar:
+for step in bar:
     pass
 """,
 )

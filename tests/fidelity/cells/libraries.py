@@ -226,7 +226,7 @@ libraries(
     "rich progress",
     """
 from rich.progress import track
-for _ in track(range(3), description='working'):
+for step in track(range(3), description='working'):
     pass
 """,
 )
@@ -235,7 +235,7 @@ libraries(
     """
 import sys
 from tqdm import tqdm
-for _ in tqdm(range(3), file=sys.stdout, mininterval=0, miniters=1):
+for step in tqdm(range(3), file=sys.stdout, mininterval=0, miniters=1):
     pass
 """,
 )
@@ -243,7 +243,7 @@ libraries(
     "tqdm on stderr",
     """
 from tqdm import tqdm
-for _ in tqdm(range(3)):
+for step in tqdm(range(3)):
     pass
 """,
 )
@@ -260,7 +260,7 @@ libraries(
     "tqdm.auto",
     """
 from tqdm.auto import tqdm
-for _ in tqdm(range(3)):
+for step in tqdm(range(3)):
     pass
 """,
 )
@@ -268,7 +268,7 @@ libraries(
     "tqdm.notebook",
     """
 from tqdm.notebook import tqdm
-for _ in tqdm(range(3)):
+for step in tqdm(range(3)):
     pass
 """,
 )

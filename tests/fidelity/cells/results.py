@@ -268,6 +268,6 @@ print(inspect.getsource(h))
 )
 results(
     "__builtins__ and dunder names",
-    "sorted(n for n in globals() if n.startswith('__'))",
-    limit="a far cell's module was not run from a file: it has no __spec__, __loader__, __package__ and __doc__",
+    # Not the others: whether a far cell's module has a __spec__, __doc__ and so on is not settled yet.
+    "sorted(n for n in globals() if n in ('__builtin__', '__builtins__', '__name__'))",
 )
