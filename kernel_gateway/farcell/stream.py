@@ -6,7 +6,6 @@ other runs, what is said to the executor, and pings go on.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from farcell.dial import Link, dial
 from farcell.follow import Inbox, LinkDown, LinkUp
 from farcell.lines import Lines
 from farcell.tells import AGAIN_S, Update
+from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import FarcellError, MessageTooLarge, Unavailable
 from farcell_protocol.framing import unpack
 from farcell_protocol.messages.api import FromClient, Tell, ToClient
@@ -29,27 +29,6 @@ FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 5.0
 
 _decoder: "msgspec.msgpack.Decoder[ToClient]" = msgspec.msgpack.Decoder(ToClient)
-
-
-class Backoff:
-    """How long to wait before each try: not at all, then longer and longer, never alike for two clients."""
-
-    def __init__(self, chance: Callable[[], float] = random.random) -> None:
-        self._chance = chance
-        self._tries = 0
-
-    def next_s(self) -> float:
-        """Seconds to wait before the next try."""
-        self._tries += 1
-        if self._tries == 1:
-            return 0.0
-        # The exponent is bounded too: an executor may be away for days.
-        longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self._tries - 2, 16))
-        return longest * (0.5 + self._chance() / 2)
-
-    def reset(self) -> None:
-        """Something came through: the next break is a new one."""
-        self._tries = 0
 
 
 class Stream:
@@ -65,7 +44,7 @@ class Stream:
         self._link: Link | None = None
         self._task: asyncio.Task[None] | None = None
         self._down: LinkDown | None = None
-        self._backoff = Backoff()
+        self._backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S, at_once=True)
         self._settled = asyncio.Event()
         self._reminder: asyncio.TimerHandle | None = None
 
@@ -173,7 +152,7 @@ class Stream:
 
     async def _dial_again(self) -> "ClientConnection | None":
         while len(self.lines):
-            await asyncio.sleep(self._backoff.next_s())
+            await asyncio.sleep(self._backoff.next_delay_s())
             target = await asyncio.to_thread(self._find)
             try:
                 return await dial(target)

@@ -11,8 +11,9 @@ import msgspec
 
 from farcell.config import Target
 from farcell.dial import Link, dial
-from farcell.stream import Backoff
+from farcell.stream import FIRST_WAIT_S, LONGEST_WAIT_S
 from farcell_jupyter import messages
+from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import ErrorInfo, FarcellError, FramingError, Unavailable
 from farcell_protocol.framing import unpack
 from farcell_protocol.messages.api import Cancel, Interrupt, Refused, ToClient
@@ -37,7 +38,7 @@ class Relay:
         self._send = send
         self._pause = pause
         self._link: Link | None = None
-        self._backoff = Backoff()
+        self._backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S, at_once=True)
         self._reading = messages.Reading()
 
     async def run(self) -> None:
@@ -52,7 +53,7 @@ class Relay:
                 why: FarcellError = Unavailable(await self._serve(target))
             except FarcellError as err:
                 why = err
-            await self._wait(why, self._backoff.next_s() if isinstance(why, Unavailable) else REFUSED_AGAIN_S)
+            await self._wait(why, self._backoff.next_delay_s() if isinstance(why, Unavailable) else REFUSED_AGAIN_S)
 
     async def _wait(self, why: FarcellError, again_s: float) -> None:
         await self._say(messages.Down(why.info(), again_s))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from farcell_agent.agent import Agent, Identity
 from farcell_agent.backends.process import ProcessBackend
-from farcell_agent.backoff import Backoff
 from farcell_agent.devices import Devices
 from farcell_agent.keeper import KEEPER_COMMAND, dismiss_keeper
 from farcell_agent.keeper_client import KeeperClient
@@ -24,6 +23,7 @@ from farcell_agent.nvml import Nvml
 from farcell_agent.settings import token_source, worker_memory
 from farcell_agent.simulated import SimulatedDevices
 from farcell_agent.workers import Surroundings, Workers
+from farcell_protocol.backoff import Backoff
 from farcell_protocol.directories import private_directory
 from farcell_protocol.messages.link import FromAgent, ToAgent
 from farcell_protocol.places import Places, data_directory, places

@@ -9,8 +9,8 @@ from typing import cast
 
 import msgspec
 
-from farcell_agent.backoff import Backoff
 from farcell_agent.keeper import KEEPER_COMMAND, START_DEADLINE_S, start_keeper
+from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import FarcellError, FramingError, Unavailable, error_from
 from farcell_protocol.framing import RecordReader, encode, unpack
 from farcell_protocol.messages.keeping import FromKeeper, Greet, KeeperRefused, ToKeeper, WarmUp, Welcome

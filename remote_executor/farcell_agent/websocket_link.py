@@ -10,8 +10,8 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from farcell_agent.backoff import Backoff
 from farcell_agent.link import LinkClosed
+from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import BadRequest, FramingError, Unauthorized
 from farcell_protocol.framing import MAX_RECORD_BYTES, pack, unpack
 from farcell_protocol.messages.link import FromAgent, ToAgent

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farcell_agent.backoff import Backoff
 from farcell_agent.claims import Claims
+from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import WorkerNotStarted
 from farcell_protocol.ids import DeviceId, RunId, WorkerId
 from farcell_protocol.messages.keeping import (
@@ -114,7 +114,7 @@ def test_an_outbox_is_full_by_bytes_of_output_and_payloads():
 
 
 def test_pauses_double_up_to_the_limit_with_jitter_and_begin_again():
-    backoff = Backoff(first_s=1.0, limit_s=8.0, dice=random.Random(1))
+    backoff = Backoff(first_s=1.0, limit_s=8.0, chance=random.Random(1).random)
     pauses = [backoff.next_delay_s() for _ in range(6)]
     for pause, whole in zip(pauses, [1, 2, 4, 8, 8, 8], strict=True):
         assert whole / 2 <= pause <= whole

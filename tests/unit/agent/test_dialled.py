@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from farcell_agent.app import serve_dialled
-from farcell_agent.backoff import Backoff
 from farcell_agent.websocket_link import Dialler, websocket_address
+from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import BadRequest, Unauthorized
 from farcell_protocol.frames import Message, decode_frame
 from farcell_protocol.messages.keeping import Ack, Frames, Resume

@@ -9,8 +9,8 @@ import pytest
 
 from farcell import config
 from farcell.config import Target, check_url, is_loopback, target
-from farcell.stream import LONGEST_WAIT_S, Backoff
 from farcell.versions import is_older
+from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import BadRequest
 
 
@@ -91,18 +91,18 @@ def test_which_version_is_older(version: str, than: str, expected: bool) -> None
 
 
 def test_the_first_retry_is_at_once_and_the_waits_grow_up_to_a_limit() -> None:
-    backoff = Backoff(chance=lambda: 1.0)
-    waits = [backoff.next_s() for _ in range(2000)]
+    backoff = Backoff(0.05, 5.0, at_once=True, chance=lambda: 1.0)
+    waits = [backoff.next_delay_s() for _ in range(2000)]
     assert waits[:4] == [0.0, 0.05, 0.1, 0.2]
     assert waits == sorted(waits)
-    assert waits[-1] == LONGEST_WAIT_S
+    assert waits[-1] == 5.0
     backoff.reset()
-    assert backoff.next_s() == 0.0
+    assert backoff.next_delay_s() == 0.0
 
 
 def test_two_clients_do_not_wait_alike() -> None:
-    hasty, patient = Backoff(chance=lambda: 0.0), Backoff(chance=lambda: 1.0)
-    assert [hasty.next_s(), hasty.next_s()] != [patient.next_s(), patient.next_s()]
+    hasty, patient = (Backoff(0.05, at_once=True, chance=lambda luck=luck: luck) for luck in (0.0, 1.0))
+    assert [hasty.next_delay_s(), hasty.next_delay_s()] != [patient.next_delay_s(), patient.next_delay_s()]
 
 
 def test_importing_farcell_brings_in_nothing_heavy() -> None:
