@@ -39,10 +39,6 @@ from farcell_protocol.messages.work import (
 )
 
 
-class Interrupted(Exception):
-    pass
-
-
 class Main:
     """The main process: executes each `Work` in order and ends it with an `End` of outcome "ok"."""
 
@@ -120,18 +116,12 @@ class Main:
         self.early = True
 
     def until_interrupted(self) -> None:
-        def interrupted(*_: object) -> None:
-            raise Interrupted
-
-        signal.signal(signal.SIGINT, interrupted)
-        try:
-            self.say("waiting")
-            while not self.early:
-                signal.pause()
-        except Interrupted:
-            pass
-        finally:
-            signal.signal(signal.SIGINT, self.too_early)
+        """Wait with the signal blocked: wherever it falls it is seen, before as `early` or else by `sigwait`."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self.say("waiting")
+        if not self.early:
+            signal.sigwait({signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         self.say("interrupted")
 
     def wait(self) -> None:
