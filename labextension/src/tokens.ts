@@ -5,6 +5,7 @@ import type { ISignal } from '@lumino/signaling';
 
 import type { LinkState } from './api/live';
 import type { NodeView, RunView, SessionView } from './api/types';
+import type { IFollower } from './model/following';
 
 /** GPUs, sessions and runs, kept up to date. */
 export interface IFleetModel {
@@ -32,6 +33,13 @@ export interface IFar {
   readonly executor: IExecutor;
   /** Begin to listen, which starts an embedded executor if there is none. Again: nothing. */
   open(): void;
+  /** Do not wait until the link is tried again by itself. */
+  tryNow(): void;
+  /**
+   * Tell `follower` of the frames of `run` after number `after`, each once and in order, over every link that there will
+   * be; the answer ends that.
+   */
+  follow(run: string, after: number, follower: IFollower): () => void;
 }
 
 export const IFar = new Token<IFar>(

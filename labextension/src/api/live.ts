@@ -75,9 +75,9 @@ export class Live {
     return true;
   }
 
-  /** The network is back, or the page is looked at again: do not wait any longer. */
+  /** The network is back, or the page is looked at again, or somebody asks for it: do not wait any longer. */
   tryNow(): void {
-    if (this._isOpen && this._socket === null) {
+    if (this._isOpen && (this._socket === null || this._state === 'down')) {
       this._connect();
     }
   }
