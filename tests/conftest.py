@@ -1,6 +1,7 @@
 """Fixtures only, short; and the list of tests that are known not to hold yet."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 # Sockets lie in the tests' folders, and the kernel takes no more than 107 bytes as the path of one.
 if len(tempfile.gettempdir()) > 24:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/tmp")
+
+# A shell without job control (CI, `make test &`) starts what runs behind it with SIGINT ignored, and what is
+# ignored stays so in every process started from here: no stop button could be tried.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _KNOWN = Path(__file__).parent / "not_yet.txt"
 
