@@ -16,7 +16,7 @@ from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling import events
 from farcell_executor.tokens import Tokens
 from farcell_protocol.errors import (
-    DiskFull,
+    DiskFailed,
     ErrorInfo,
     Forbidden,
     RunFailure,
@@ -190,16 +190,17 @@ class Agents:
             return
         end = _end_of(message) if message.end else None
         self._driver.checkpoint("before-log-append")
+        is_written = False
         try:
-            self._logs.append(run, message.first, message.frames, end=end is not None)
+            is_written = self._logs.append(run, message.first, message.frames, end=end is not None).ended or end is None
         except StreamGap:
             self._ask_again(out, run)
             return
-        except DiskFull as err:
+        except DiskFailed as err:
             log.error("%s", err)
             self._driver.post(events.LogFailed(run, err.info()))
         self._driver.checkpoint("after-log-append")
-        if message.end:
+        if message.end and is_written:
             self._ended(run, end)
         self._acknowledge(out, run, upto)
 

@@ -20,7 +20,7 @@ from farcell_executor.store.base import Noun
 from farcell_executor.tokens import Identity
 from farcell_executor.views import Views
 from farcell_executor.watchers import Watchers, Watching
-from farcell_protocol.errors import FarcellError
+from farcell_protocol.errors import DiskFailed, FarcellError
 from farcell_protocol.framing import pack
 from farcell_protocol.ids import RunId, SessionId
 from farcell_protocol.messages import api
@@ -180,7 +180,13 @@ class Connection:
             await self._send_change(followed)
         cursor = followed.cursor
         first = cursor.next
-        if frames := cursor.read():
+        try:
+            frames = cursor.read()
+        except DiskFailed as err:
+            self._unfollow(followed.run.id)
+            self.refuse(followed.run.id, err)
+            return
+        if frames:
             await self._send(pack(api.RunFrames(followed.run.id, first, frames)))
         if self._followed.get(followed.run.id) is not followed:
             return

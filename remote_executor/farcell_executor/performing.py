@@ -101,6 +101,8 @@ class Performer:
                 self._post(events.SessionStopRequested(session, reason, 0.0))
             case actions.Dispatch(run=run):
                 self._post(events.RunRefused(run, reason))
+            case actions.EndLog(run, outcome, why):
+                self._post(events.RunEnded(run, outcome, why))
 
 
 def fault(err: Exception) -> ErrorInfo:

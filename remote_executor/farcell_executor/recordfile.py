@@ -1,6 +1,7 @@
 """An append-only file of records: whole after any death and any full disk, read from any record onward."""
 
 import bisect
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ class RecordFile:
         self._size = 0
         self._marks: list[tuple[int, int]] = [(0, 0)]
         self._fd: int | None = None
+        self._is_writable = False
         if path.exists():
             self._scan()
 
@@ -37,7 +39,7 @@ class RecordFile:
         try:
             written = 0
             while written < len(data):
-                written += os.pwrite(self._descriptor(), memoryview(data)[written:], self._size + written)
+                written += os.pwrite(self._for_writing(), memoryview(data)[written:], self._size + written)
         except OSError:
             if self._fd is not None:
                 with suppress(OSError):
@@ -51,18 +53,28 @@ class RecordFile:
         count, offset = self._marks[index]
         while count < after:
             spans = self._spans(offset, _SCAN_BYTES, self._size)[: after - count]
+            if not spans:
+                raise OSError(errno.EIO, f"it has no whole record at {offset:,}, where one was written")
             count += len(spans)
             offset += spans[-1][1]
         return offset
 
     def read(self, offset: int, limit: int) -> tuple[list[msgspec.Raw], int]:
-        """About `limit` bytes of records from a position, one at least if there is one; and the next position."""
+        """About `limit` bytes of records from a position, one at least if there is one; and the next position.
+
+        Raises:
+            OSError: they cannot be read, or the file was cut or replaced by somebody else.
+        """
+        if offset >= self._size:
+            return [], offset
         data = os.pread(self._descriptor(), min(limit, self._size - offset), offset)
         if not (spans := list(whole_records(data))):
             data = self._first_record(offset, self._size)
             spans = list(whole_records(data))
+        if not spans:
+            raise OSError(errno.EIO, f"it has no whole record at {offset:,}, where one was written")
         view = memoryview(data)
-        return [msgspec.Raw(view[start:stop]) for start, stop in spans], offset + (spans[-1][1] if spans else 0)
+        return [msgspec.Raw(view[start:stop]) for start, stop in spans], offset + spans[-1][1]
 
     def last_record(self) -> bytes:
         """The newest record; empty when there is none."""
@@ -82,9 +94,17 @@ class RecordFile:
             os.close(self._fd)
             self._fd = None
 
+    def _for_writing(self) -> int:
+        if self._fd is None or not self._is_writable:
+            self.close()
+            # Made anew, a file that somebody removed would begin with a hole.
+            create = 0 if self._size else os.O_CREAT
+            self._fd, self._is_writable = os.open(self.path, os.O_RDWR | create | os.O_CLOEXEC, 0o600), True
+        return self._fd
+
     def _descriptor(self) -> int:
         if self._fd is None:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd, self._is_writable = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC), False
         return self._fd
 
     def _take(self, count: int, size_bytes: int) -> None:
@@ -99,7 +119,8 @@ class RecordFile:
         while spans := self._spans(self._size, _SCAN_BYTES, length):
             self._take(len(spans), spans[-1][1])
         if length > self._size:
-            os.ftruncate(self._descriptor(), self._size)
+            with suppress(OSError):  # where nothing can be written, nothing will be added behind it
+                os.ftruncate(self._for_writing(), self._size)
 
     def _spans(self, offset: int, limit: int, length: int) -> list[tuple[int, int]]:
         data = os.pread(self._descriptor(), min(limit, length - offset), offset)

@@ -1,12 +1,14 @@
 """The run log: one append-only file of numbered frames per run; write once, replay from any number, follow."""
 
-from collections.abc import Callable, Sequence
+import errno
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from farcell_executor.recordfile import RecordFile
-from farcell_protocol.errors import DiskFull, ErrorInfo
+from farcell_protocol.errors import DiskFailed, DiskFull, ErrorInfo
 from farcell_protocol.frames import End, Outcome, decode_frame
 from farcell_protocol.framing import pack
 from farcell_protocol.ids import RunId
@@ -23,11 +25,17 @@ class RunLog:
     """
 
     def __init__(self, run: RunId, path: Path) -> None:
+        """Open what an earlier life wrote.
+
+        Raises:
+            DiskFailed: it is there and cannot be read.
+        """
         self.run = run
         self.failed = False
         self.watchers: set[Callable[[], None]] = set()
-        self._file = RecordFile(path)
-        self._received = Receiver(self._file.count, ended=_is_end(self._file.last_record()))
+        with self._readable(path):
+            self._file = RecordFile(path)
+            self._received = Receiver(self._file.count, ended=_is_end(self._file.last_record()))
         self._tail: bytes | None = None
 
     @property
@@ -55,7 +63,8 @@ class RunLog:
 
         Raises:
             StreamGap: frames before `first` are missing; nothing was added.
-            DiskFull: there is no room. The log is whole up to `last`, and takes nothing more but `end_with`.
+            DiskFailed: the disk refuses, `DiskFull` when it has no room. The log is whole up to `last`, and takes
+                nothing more but `end_with`.
         """
         if self.ended or self.failed:
             return
@@ -79,7 +88,7 @@ class RunLog:
         body = pack(end)
         try:
             self._write([body])
-        except DiskFull:
+        except DiskFailed:
             self._tail = body
         self._received.accept(self.last + 1, 1, end=True)
         self._notify()
@@ -93,12 +102,22 @@ class RunLog:
         return frame if isinstance(frame, End) else None
 
     def find(self, after: int) -> int:
-        """The position in the file behind frame `after`, or behind the last one that is in the file."""
-        return self._file.find(min(after, self._file.count))
+        """The position in the file behind frame `after`, or behind the last one that is in the file.
+
+        Raises:
+            DiskFailed: the file cannot be read, or is not what was written.
+        """
+        with self._readable(self._file.path):
+            return self._file.find(min(after, self._file.count))
 
     def read(self, number: int, offset: int, limit: int) -> tuple[list[msgspec.Raw], int]:
-        """Frames from `number`, which is at `offset`, about `limit` bytes of them; and the next position."""
-        frames, offset = self._file.read(offset, limit)
+        """Frames from `number`, which is at `offset`, about `limit` bytes of them; and the next position.
+
+        Raises:
+            DiskFailed: the file cannot be read, or is not what was written.
+        """
+        with self._readable(self._file.path):
+            frames, offset = self._file.read(offset, limit)
         if self._tail is not None and number + len(frames) == self.last:
             frames.append(msgspec.Raw(self._tail))
         return frames, offset
@@ -120,10 +139,17 @@ class RunLog:
             self._file.append(bodies)
         except OSError as err:
             self.failed = True
-            raise DiskFull(
-                f"cannot keep the output of run {self.run}: {err.strerror}; "
-                f"free space under {self._file.path.parent} and run it again",
+            raise _failed_write(self.run, self._file.path.parent, err) from err
+
+    @contextmanager
+    def _readable(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as err:
+            raise DiskFailed(
+                f"cannot read the output of run {self.run} in {path}: {err.strerror}",
                 run=self.run,
+                path=str(path),
                 errno=err.errno,
             ) from err
 
@@ -155,6 +181,21 @@ class Cursor:
         frames, self._offset = self.log.read(self.next, self._offset, limit_bytes)
         self.next += len(frames)
         return frames
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _failed_write(run: RunId, folder: Path, err: OSError) -> DiskFailed:
+    said = f"cannot keep the output of run {run}: {err.strerror}"
+    if err.errno in _NO_ROOM:
+        return DiskFull(f"{said}; free space under {folder} and run it again", run=run, errno=err.errno)
+    return DiskFailed(
+        f"{said}; {folder} must be there and writable: see to that, or `farcell stop`, and run it again",
+        run=run,
+        path=str(folder),
+        errno=err.errno,
+    )
 
 
 def _is_end(body: bytes) -> bool:

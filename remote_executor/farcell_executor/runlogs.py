@@ -5,6 +5,7 @@ ended since it was last called.
 """
 
 import asyncio
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -20,6 +21,8 @@ from farcell_protocol.frames import End, Outcome
 from farcell_protocol.ids import RunId, is_id
 
 _MOST_OPEN = 256
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,8 @@ class RunLogs:
         logs = list(self._unsynced.values())
         if not logs:
             return
-        await asyncio.to_thread(self._sync_now, logs)
-        for log in logs:
-            self._unsynced.pop(log.run, None)
+        for run in await asyncio.to_thread(self._sync_now, logs):
+            self._unsynced.pop(run, None)
 
     def let_go(self, run: RunId) -> bool:
         """Stop knowing a log that ended, so that it can be removed; False while somebody reads it or it is needed."""
@@ -129,9 +131,14 @@ class RunLogs:
                         found[RunId(run)] = LogFile(about.st_size, about.st_mtime)
         return found
 
-    def _sync_now(self, logs: list[RunLog]) -> None:
-        for log in logs:
-            log.sync()
+    def _sync_now(self, logs: list[RunLog]) -> list[RunId]:
+        """Which are safe now: one that the disk refuses holds up no other."""
+        safe = [log.run for log in logs if _is_safe(log)]
+        if safe:
+            self._sync_directory()
+        return safe
+
+    def _sync_directory(self) -> None:
         directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(directory)
@@ -146,3 +153,12 @@ class RunLogs:
                 log.close()
                 del self._logs[run]
                 return
+
+
+def _is_safe(log: RunLog) -> bool:
+    try:
+        log.sync()
+    except OSError as err:
+        logger.error("could not make the output of run %s safe against a power cut: %s", log.run, err)
+        return False
+    return True

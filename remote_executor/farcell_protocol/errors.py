@@ -31,7 +31,8 @@
         +-- TimedOut              timed-out              over its --timeout
         +-- Cancelled             cancelled              somebody stopped it
         +-- SessionEnded          session-ended          its session was released or lost
-        +-- DiskFull              disk-full              no room for the run's output
+        +-- DiskFailed            disk-failed            the run's output cannot be written or read
+            +-- DiskFull          disk-full              no room for the run's output
 
 A class exists if someone will catch it. The text says what happened and what to do; data is in
 `fields`, which must be plain JSON values.
@@ -257,7 +258,13 @@ class SessionEnded(RunFailure):
     code = "session-ended"
 
 
-class DiskFull(RunFailure):
+class DiskFailed(RunFailure):
+    """The disk that holds the output of runs takes or gives none: deleted, read-only, broken; `path`, `errno`."""
+
+    code = "disk-failed"
+
+
+class DiskFull(DiskFailed):
     """There was no room on disk for the run's output."""
 
     code = "disk-full"

@@ -26,6 +26,7 @@ STATUS = {
     "unavailable": 503,
     "executor-unreachable": 503,
     "disk-full": 507,
+    "disk-failed": 507,
 }
 """The rest is 502. An executor that does not take this server's token is no reason to log in here: never 401."""
 

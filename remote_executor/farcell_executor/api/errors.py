@@ -26,6 +26,7 @@ STATUS = {
     "version-mismatch": 426,
     "unavailable": 503,
     "disk-full": 507,
+    "disk-failed": 507,
     "store": 507,
 }
 """Whatever is not here is a fault of ours: 500."""

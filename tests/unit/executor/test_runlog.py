@@ -1,16 +1,20 @@
 """The run log: append-only and numbered, whole after any death, readable from any number."""
 
+import errno
+import os
 import random
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from farcell_executor.runlog import RunLog
 from farcell_executor.runlogs import RunLogs
-from farcell_protocol.errors import BadRequest, DiskFull, StreamGap
+from farcell_protocol.errors import BadRequest, DiskFailed, DiskFull, StreamGap
 from farcell_protocol.frames import End, Message, decode_frame
 from farcell_protocol.framing import pack, record
 from farcell_protocol.ids import RunId, new_run_id
@@ -135,9 +139,68 @@ def test_a_full_disk_leaves_the_log_whole_and_ends_it_in_memory(logs: RunLogs, r
     assert read_all(logs, other) == [frame("fine")]
 
 
-async def test_ended_logs_are_synced_and_files_are_let_go(logs: RunLogs, tmp_path: Path):
-    import os
+def test_a_log_whose_directory_was_deleted_still_ends_for_whoever_reads_it(logs: RunLogs, run: RunId, tmp_path: Path):
+    began = new_run_id()
+    logs.append(began, 1, [frame("kept")])
+    shutil.rmtree(tmp_path)
+    with logs.watch(run, 0, lambda: None) as cursor:
+        with pytest.raises(DiskFailed, match="No such file or directory") as refused:
+            logs.append(run, 1, [frame("lost")])
+        assert (refused.value.code, refused.value.fields["path"]) == ("disk-failed", str(tmp_path))
+        logs.end_with(run, "lost", refused.value.info())
+        assert [decode_frame(one) for one in cursor.read()] == [End("lost", refused.value.info())]
+        assert cursor.finished
+    logs.end_with(began, "ok", None)
+    assert read_all(logs, began) == [frame("kept"), pack(End("ok"))]
 
+
+def test_a_log_that_was_cut_from_outside_is_an_error_rather_than_an_end_that_never_comes(
+    logs: RunLogs, run: RunId, tmp_path: Path
+):
+    logs.append(run, 1, [frame("x" * 1000), frame("y" * 1000)])
+    os.truncate(tmp_path / f"{run}.log", 1200)
+    with logs.watch(run, 0, lambda: None) as cursor:
+        assert len(cursor.read()) == 1
+        with pytest.raises(DiskFailed, match=f"cannot read the output of run {run}"):
+            cursor.read()
+
+
+def test_on_a_disk_that_turned_read_only_what_was_written_is_read(logs: RunLogs, run: RunId, tmp_path: Path):
+    logs.append(run, 1, [frame("kept")])
+    logs.log(run).close()
+    before = os.open
+    opened: list[int] = []
+
+    def read_only(path: object, flags: int, *rest: int) -> int:
+        opened.append(flags)
+        if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return before(path, flags, *rest)  # type: ignore[call-overload]  # whatever is opened here
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", read_only)  # root may write anywhere, and a mount needs root
+        again = RunLogs(tmp_path)
+        assert read_all(again, run) == [frame("kept")]
+        with pytest.raises(DiskFailed, match="Read-only file system"):
+            again.append(run, 2, [frame("more")])
+        again.end_with(run, "lost", None)
+        assert read_all(again, run) == [frame("kept"), pack(End("lost"))]
+    again.close()
+    assert opened
+
+
+async def test_a_log_that_the_disk_refuses_holds_up_no_other(logs: RunLogs, tmp_path: Path, caplog: Any):
+    gone, fine = new_run_id(), new_run_id()
+    for run in (gone, fine):
+        logs.append(run, 1, [pack(End("ok"))], end=True)
+    logs.log(gone).close()
+    (tmp_path / f"{gone}.log").unlink()
+    await logs.sync()
+    assert f"run {gone} safe against a power cut" in caplog.text
+    assert (logs.let_go(fine), logs.let_go(gone)) == (True, False)
+
+
+async def test_ended_logs_are_synced_and_files_are_let_go(logs: RunLogs, tmp_path: Path):
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(600):
         run = new_run_id()
