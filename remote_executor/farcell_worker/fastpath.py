@@ -22,7 +22,7 @@ from farcell_worker.interrupts import Interrupts
 from farcell_worker.kernel import FarKernel, ZMQInteractiveShell, build_kernel
 from farcell_worker.local_values import LocalValues
 from farcell_worker.outbox import Outbox
-from farcell_worker.session import FarSession, IOPub, as_received, nothing, parent_of
+from farcell_worker.session import IOPub, JupyterSession, as_received, nothing, parent_of
 from farcell_worker.stdin import Stdin
 from farcell_worker.streams import install_streams
 from farcell_worker.transport import Reply
@@ -38,7 +38,7 @@ class FastPath:
         self._comms = Comms(self._answer)
         self._interrupts = interrupts
         self._streams = install_streams(outbox)
-        self._session = FarSession().attach(outbox, IOPub())
+        self._session = JupyterSession().attach(outbox, IOPub())
         self._kernel: FarKernel = build_kernel(self._session, interrupts)
         self._shell: Any = self._kernel.shell
         names: dict[str, Any] = self._shell.user_ns  # type: ignore[union-attr]

@@ -25,7 +25,7 @@ from traitlets.config import Config
 
 from farcell_protocol.messages.cells import Cell
 from farcell_worker.interrupts import Interrupts
-from farcell_worker.session import FarSession
+from farcell_worker.session import JupyterSession
 from farcell_worker.transport import QUIT_REFUSED
 
 _answered: ContextVar[dict[str, Any] | None] = ContextVar("farcell_answered", default=None)
@@ -189,7 +189,7 @@ class FarKernel(IPythonKernel):
             yield
 
 
-def build_kernel(session: FarSession, interrupts: Interrupts) -> FarKernel:
+def build_kernel(session: JupyterSession, interrupts: Interrupts) -> FarKernel:
     """The kernel and its shell, ready to run cells, from pure imports: no socket, no thread, no database."""
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     # Its import takes time and threads; the kernel looks for it once, here, so a user can still import it.
@@ -209,7 +209,7 @@ def _use_debugger_of_ipython() -> None:
     pdb.set_trace = debugger.set_trace
 
 
-def _build(session: FarSession, interrupts: Interrupts) -> FarKernel:
+def _build(session: JupyterSession, interrupts: Interrupts) -> FarKernel:
     _use_debugger_of_ipython()
     config = Config({"HistoryManager": {"enabled": False}})
     log = logging.getLogger("farcell_worker.kernel")

@@ -19,7 +19,7 @@ class IOPub:
     """Stands where the kernel expects its IOPub socket, so that output can be told from replies."""
 
 
-class FarSession(Session):
+class JupyterSession(Session):
     """A Jupyter session whose `send` turns output into frames and drops the rest (statuses, replies).
 
     A message's own header does not travel: frames are numbered and belong to a run, which says as much.
@@ -32,7 +32,7 @@ class FarSession(Session):
     forked: bool
     errors_sent: int
 
-    def attach(self, outbox: Outbox, iopub: IOPub) -> "FarSession":
+    def attach(self, outbox: Outbox, iopub: IOPub) -> "JupyterSession":
         """Say where output goes. `drain` is set later, when descriptors are captured, and so is `comms_opened`, which
         is called when a comm speaks."""
         self.outbox, self.iopub = outbox, iopub
@@ -85,14 +85,14 @@ def _check_size(said: Message) -> None:
         )
 
 
-def parent_of(session: FarSession, msg_id: str) -> dict[str, Any]:
+def parent_of(session: JupyterSession, msg_id: str) -> dict[str, Any]:
     """The request that a cell's output would name as its parent, for code that looks (widgets do)."""
     header = session.msg_header("execute_request")
     header["msg_id"] = msg_id
     return {"header": header, "msg_id": msg_id, "msg_type": "execute_request", "content": {}, "metadata": {}}
 
 
-def as_received(session: FarSession, message: CommMessage) -> dict[str, Any]:
+def as_received(session: JupyterSession, message: CommMessage) -> dict[str, Any]:
     """A comm's message as `Session.deserialize` gives it to a kernel."""
     made = session.msg(message.msg_type, message.content, metadata=message.metadata)
     made["msg_id"] = made["header"]["msg_id"] = message.msg_id or made["msg_id"]
