@@ -39,7 +39,7 @@ LOOK_AGAIN_S = 30.0
 
 
 @dataclass(frozen=True)
-class Identity:
+class NodeIdentity:
     """Who this node is; never its address."""
 
     node: NodeId
@@ -53,7 +53,7 @@ class Agent:
     what is not received by an executor stays in the keeper's spool."""
 
     def __init__(
-        self, identity: Identity, backend: Backend, devices: Devices, workers: Workers, log: logging.Logger
+        self, identity: NodeIdentity, backend: Backend, devices: Devices, workers: Workers, log: logging.Logger
     ) -> None:
         self._identity = identity
         self._backend = backend

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farcell_agent.agent import Agent, Identity
+from farcell_agent.agent import Agent, NodeIdentity
 from farcell_agent.backends.process import ProcessBackend
 from farcell_agent.devices import Devices
 from farcell_agent.keeper import KEEPER_COMMAND, dismiss_keeper
@@ -196,7 +196,7 @@ def node_agent(parts: Parts) -> Iterator[RunningAgent]:
 def _agent(parts: Parts, devices: Devices) -> Agent:
     where = parts.places
     node = node_id(where.node_file)
-    identity = Identity(node, boot_id(), parts.name or platform.node() or node, parts.embedded)
+    identity = NodeIdentity(node, boot_id(), parts.name or platform.node() or node, parts.embedded)
     surroundings = Surroundings(parts.embedded, where.scratch, parts.worker_memory_bytes)
     keeper = KeeperClient(where, parts.interpreter, log=parts.log, command=parts.keeper_command)
     return Agent(identity, ProcessBackend(keeper), devices, Workers(surroundings, devices), parts.log)
