@@ -27,7 +27,7 @@ class LinkClosed(Exception):
     """This connection is over; another may follow."""
 
 
-class End(Protocol[Out, In]):
+class LinkEnd(Protocol[Out, In]):
     """One end of a link."""
 
     async def send(self, message: Out) -> None:
@@ -40,10 +40,10 @@ class End(Protocol[Out, In]):
         """End the connection for both sides."""
 
 
-Link = End[FromAgent, ToAgent]
+Link = LinkEnd[FromAgent, ToAgent]
 """The agent's end."""
 
-ExecutorEnd = End[ToAgent, FromAgent]
+ExecutorEnd = LinkEnd[ToAgent, FromAgent]
 """The executor's end."""
 
 
