@@ -9,7 +9,7 @@ from farcell_worker.inlet import Inlet
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.launch import Order
 from farcell_worker.outbox import Outbox
-from farcell_worker.serve import Worker
+from farcell_worker.serve import Service
 from farcell_worker.surroundings import settle
 from farcell_worker.transport import KernelTransport
 
@@ -37,7 +37,7 @@ class Prepared:
         """Work until the keeper goes; `settle` has been done."""
         if self.note:
             notes = [self.note, *notes]
-        Worker(order, self.outbox, self.inlet, self.interrupts, self.transport).serve(notes)
+        Service(order, self.outbox, self.inlet, self.interrupts, self.transport).serve(notes)
 
 
 def prepare() -> Prepared:

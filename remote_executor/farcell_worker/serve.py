@@ -27,7 +27,7 @@ from farcell_worker.outbox import Outbox
 from farcell_worker.transport import KernelTransport
 
 
-class Worker:
+class Service:
     """Receives work on its socket and executes it strictly in order, on one event loop in the main thread.
 
     The loop keeps running between the runs, so tasks that a cell started go on.
