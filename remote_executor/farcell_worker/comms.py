@@ -10,7 +10,7 @@ from contextvars import Context, copy_context
 from farcell_protocol.messages.cells import CommMessage
 
 
-class Comms:
+class CommLine:
     """The line of messages that wait. Two loops handle them: the main thread's between cells, as a local kernel does,
     and one in a thread of its own while a cell runs, as ipykernel's subshells do; never both at once.
 

@@ -16,7 +16,7 @@ from farcell_protocol.frames import SHOWN, Message
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.cells import Cell, CommMessage
 from farcell_worker.capture import Capture
-from farcell_worker.comms import Comms
+from farcell_worker.comms import CommLine
 from farcell_worker.inlet import Inlet
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.kernel import FarKernel, ZMQInteractiveShell, build_kernel
@@ -35,7 +35,7 @@ class FastPath:
         self._outbox = outbox
         self._inlet = inlet
         self._stdin = Stdin(outbox, inlet)
-        self._comms = Comms(self._answer)
+        self._comms = CommLine(self._answer)
         self._interrupts = interrupts
         self._streams = install_streams(outbox)
         self._session = JupyterSession().attach(outbox, IOPub())
