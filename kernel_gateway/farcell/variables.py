@@ -19,7 +19,7 @@ _HEAD = ("name", "type", "size", "where", "state")
 
 
 @dataclass(frozen=True)
-class Place:
+class Whereabouts:
     """One variable: `where` names the sides that have it, `state` says how they compare. No size is known for some."""
 
     name: str
@@ -37,21 +37,21 @@ class Place:
 
 def variables_shown(namespace: Mapping[str, Any], sessions: Sequence[FarSession]) -> dict[str, str]:
     """The table in plain text and HTML, or a sentence if there is nothing to tell."""
-    rows = [place.row for place in places(namespace, sessions)]
+    rows = [each.row for each in whereabouts(namespace, sessions)]
     if not rows:
         return {"text/plain": NOTHING}
     return {"text/plain": table(_HEAD, rows), "text/html": _html(rows)}
 
 
-def places(namespace: Mapping[str, Any], sessions: Sequence[FarSession]) -> list[Place]:
+def whereabouts(namespace: Mapping[str, Any], sessions: Sequence[FarSession]) -> list[Whereabouts]:
     """Every variable that exists here, or that a living session is known to hold. Modules and definitions are none."""
     living = [session for session in sessions if session.alive]
     here = {name for name, value in namespace.items() if _is_variable(name, value)}
     there = {name for session in living for name in session.ledger.held}
-    found: list[Place] = []
+    found: list[Whereabouts] = []
     for name in sorted(here | {name for name in there if name not in namespace}):
         holders = [session for session in living if session.ledger.holds(name)]
-        found.append(_place(name, namespace, holders) if name in namespace else _only_there(name, holders))
+        found.append(_whereabouts_of(name, namespace, holders) if name in namespace else _only_there(name, holders))
     return found
 
 
@@ -59,12 +59,12 @@ def _is_variable(name: str, value: Any) -> bool:
     return not name.startswith("_") and travels(name, {name: value}) and may_change(value)
 
 
-def _place(name: str, namespace: Mapping[str, Any], holders: Sequence[FarSession]) -> Place:
+def _whereabouts_of(name: str, namespace: Mapping[str, Any], holders: Sequence[FarSession]) -> Whereabouts:
     value = namespace[name]
     if is_a(value, Handle):
         return _of_handle(name, value)
     if not holders:
-        return Place(name, _type_name(value), _size_here(value), "here")
+        return Whereabouts(name, _type_name(value), _size_here(value), "here")
     try:
         packed = pack_value(value, namespace, 0)
     except Exception:  # whatever the value's own pickling raises: it is not what was exchanged
@@ -73,20 +73,22 @@ def _place(name: str, namespace: Mapping[str, Any], holders: Sequence[FarSession
         size, digest = packed.size_bytes, packed.digest
     equal = all(session.ledger.stands(name, digest) for session in holders)
     where = "here and " + ", ".join(map(_session_text, holders))
-    return Place(name, _type_name(value), size, where, "equal" if equal else "differs: the value here wins")
+    return Whereabouts(name, _type_name(value), size, where, "equal" if equal else "differs: the value here wins")
 
 
-def _of_handle(name: str, handle: Handle) -> Place:
+def _of_handle(name: str, handle: Handle) -> Whereabouts:
     home = home_of(handle)
     where = _session_text(home)
     if home.ended is not None:
-        return Place(name, handle.info.type, None, where, f"gone {clock_text(home.ended)}: re-run cell [{handle.cell}]")
+        return Whereabouts(
+            name, handle.info.type, None, where, f"gone {clock_text(home.ended)}: re-run cell [{handle.cell}]"
+        )
     state = f"until {clock_text(home.expires).removeprefix('at ')}" if home.expires is not None else ""
-    return Place(name, handle.info.type, handle.info.size_bytes, where, state)
+    return Whereabouts(name, handle.info.type, handle.info.size_bytes, where, state)
 
 
-def _only_there(name: str, holders: Sequence[FarSession]) -> Place:
-    return Place(name, "", None, ", ".join(map(_session_text, holders)), "deleted here")
+def _only_there(name: str, holders: Sequence[FarSession]) -> Whereabouts:
+    return Whereabouts(name, "", None, ", ".join(map(_session_text, holders)), "deleted here")
 
 
 def _session_text(session: FarSession) -> str:

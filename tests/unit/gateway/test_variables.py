@@ -10,7 +10,7 @@ from far_python import FarPython
 
 from farcell.exchange.sessions import FarSession
 from farcell.handles import Handle
-from farcell.variables import places, variables_shown
+from farcell.variables import variables_shown, whereabouts
 from farcell_protocol.errors import ErrorInfo
 from farcell_protocol.frames import ValueInfo
 from farcell_protocol.ids import SessionId
@@ -48,7 +48,7 @@ def test_each_variable_is_here_or_there_or_on_both_sides(far_side: Any, cell: An
 
 def test_modules_definitions_and_hidden_names_are_no_variables() -> None:
     namespace = {"x": 1, "_hidden": 2, "sys": __import__("sys"), "f": lambda: 0, "C": int, "In": [], "_3": 3}
-    assert [place.name for place in places(namespace, [])] == ["x"]
+    assert [each.name for each in whereabouts(namespace, [])] == ["x"]
 
 
 class Shy:
@@ -58,7 +58,7 @@ class Shy:
 
 def test_a_value_that_raises_at_every_look_is_listed_as_what_it_is() -> None:
     namespace = {"shy": Shy(), "gone": weakref.proxy(type("Thing", (), {})())}
-    assert [(place.name, place.type) for place in places(namespace, [])] == [
+    assert [(each.name, each.type) for each in whereabouts(namespace, [])] == [
         ("gone", "weakref.ProxyType"),
         ("shy", f"{__name__.partition('.')[0]}.Shy"),
     ]
@@ -101,9 +101,9 @@ def test_a_value_that_cannot_be_pickled_or_measured_is_listed_all_the_same() -> 
 
     session = FarSession(SessionId("s-1"), ("H100", "train"))
     session.ledger.exchange("odd", "a", "a")
-    [place] = places({"odd": Odd()}, [session])
-    assert (place.size_bytes, place.where) == (None, "here and there (train s-1)")
-    assert place.state.startswith("differs")
+    [found] = whereabouts({"odd": Odd()}, [session])
+    assert (each.size_bytes, each.where) == (None, "here and there (train s-1)")
+    assert each.state.startswith("differs")
 
 
 def test_the_html_form_says_the_same_and_escapes_it() -> None:
