@@ -102,8 +102,8 @@ def test_a_value_that_cannot_be_pickled_or_measured_is_listed_all_the_same() -> 
     session = FarSession(SessionId("s-1"), ("H100", "train"))
     session.ledger.exchange("odd", "a", "a")
     [found] = whereabouts({"odd": Odd()}, [session])
-    assert (each.size_bytes, each.where) == (None, "here and there (train s-1)")
-    assert each.state.startswith("differs")
+    assert (found.size_bytes, found.where) == (None, "here and there (train s-1)")
+    assert found.state.startswith("differs")
 
 
 def test_the_html_form_says_the_same_and_escapes_it() -> None:
