@@ -51,6 +51,7 @@ async def running(
         await tokens.write_first(settings.places.token_file)
         executor = _build(settings, clock, store, logs, tokens, checkpoint)
         await executor.driver.restore()
+        await executor.views.begin()
         await executor.retention.recall()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         background = [

@@ -7,6 +7,7 @@ from farcell_executor.runlogs import RunLogs
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.store.base import Noun, Store
 from farcell_executor.tokens import scope_of
+from farcell_executor.variables import KnownVariables
 from farcell_protocol.ids import DeviceId, NodeId, SessionId, WorkerId
 from farcell_protocol.messages import api
 
@@ -20,11 +21,14 @@ class Views:
         self._machine = machine
         self._store = store
         self._logs = logs
+        self._variables = KnownVariables(machine, logs)
         self._workers: dict[WorkerId, Worker] = {}
         self._nodes: dict[NodeId, Node] = {}
 
     def note(self, nouns: Iterable[Noun]) -> None:
-        """Remember workers and nodes; the machine forgets them when they are gone."""
+        """Remember workers and nodes, which the machine forgets when they are gone; and who told of variables."""
+        nouns = list(nouns)
+        self._variables.note(nouns)
         for noun in nouns:
             if isinstance(noun, Worker):
                 self._workers.pop(noun.id, None)
@@ -33,6 +37,10 @@ class Views:
                 self._nodes[noun.id] = noun
         while len(self._workers) > _MOST_KEPT:
             del self._workers[next(iter(self._workers))]
+
+    async def begin(self) -> None:
+        """Learn from the store what was told in an earlier life."""
+        self._variables.note(await self._store.runs())
 
     async def recall(self, runs: Iterable[Run]) -> None:
         """Have the workers of these runs remembered, before views of them are made."""
@@ -82,6 +90,7 @@ class Views:
             worker=self.worker(worker),
             running=running,
             queued=len(runs) - (running is not None),
+            variables=self._variables.of(session.id),
         )
 
     def worker(self, worker: Worker | None) -> api.WorkerView | None:

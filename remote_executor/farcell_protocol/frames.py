@@ -96,12 +96,31 @@ Outcome = Literal["ok", "error", "cancelled", "timed-out", "lost", "refused"]
 """How a run ended: `error` is the user's own exception, `lost` a worker that died under it."""
 
 
+class Variable(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A name in a session's namespace, and what its type says of it. Sizes are bytes."""
+
+    name: str
+    type: str
+    size_bytes: int | None = None
+    shape: tuple[int, ...] | None = None
+
+
+class Variables(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a session's namespace held when a cell ended, by name: no modules, functions, classes, or names that begin
+    with an underscore. There are `more` than those `listed`."""
+
+    listed: list[Variable] = []
+    more: int = 0
+
+
 class End(msgspec.Struct, frozen=True, tag="end", omit_defaults=True):
-    """The last frame of a run. `reason` is set unless the outcome is "ok" or the user's own "error"."""
+    """The last frame of a run. `reason` is set unless the outcome is "ok" or the user's own "error"; `variables` only
+    where the worker knows them."""
 
     outcome: Outcome
     reason: ErrorInfo | None = None
     execution_count: int | None = None
+    variables: Variables | None = None
 
 
 Frame = Message | ValueBack | Piece | Elided | Heard | End

@@ -42,6 +42,9 @@ class BridgedValues:
         """As `Exchange.fetch`; all of them have been pickled when this returns."""
         return await self._answer("fetch({folder!r})", Cell("", "", fetch=list(names)))
 
+    def variables(self) -> None:
+        """Not told: each cell would cost another request to the kernel."""
+
     async def _answer(self, request: str, cell: Cell | None) -> Iterator[ValueBack]:
         """The values in the guest's answer.
 
@@ -80,6 +83,9 @@ class NoValues:
     async def fetch(self, names: Sequence[str]) -> Iterator[ValueBack]:
         """Refuses."""
         raise self._refusal(names)
+
+    def variables(self) -> None:
+        """Not told."""
 
     def _refusal(self, names: Sequence[str]) -> ValuesNeedPython:
         named = sorted(set(names))

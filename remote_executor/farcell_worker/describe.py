@@ -27,10 +27,10 @@ _BRACKETS: dict[type, tuple[str, str]] = {
 def describe(value: Any) -> ValueInfo:
     """Type, short repr, and size, shape, dtype and device where the value says them."""
     return ValueInfo(
-        type=_type_name(value),
+        type=type_name(value),
         repr=short_repr(value),
         size_bytes=_size_bytes(value),
-        shape=_shape(value),
+        shape=shape_of(value),
         dtype=_text(value, "dtype"),
         device=_text(value, "device"),
     )
@@ -90,10 +90,11 @@ def _length(value: Any) -> int:
 
 def _outline(value: Any) -> str:
     length = _length(value)
-    return f"<{_type_name(value)} of {length:,} items>" if length else f"<{_type_name(value)}>"
+    return f"<{type_name(value)} of {length:,} items>" if length else f"<{type_name(value)}>"
 
 
-def _type_name(value: Any) -> str:
+def type_name(value: Any) -> str:
+    """Its module and name; of a built-in the name alone."""
     kind = type(value)
     try:
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -125,7 +126,7 @@ def _deadline(seconds: float) -> Iterator[None]:
         sys.settrace(before)
 
 
-def _attribute(value: Any, name: str) -> Any:
+def attribute(value: Any, name: str) -> Any:
     """An attribute the *type* declares: asking the object would wake proxies that invent attributes."""
     try:
         return getattr(value, name) if hasattr(type(value), name) else None
@@ -133,16 +134,17 @@ def _attribute(value: Any, name: str) -> Any:
         return None
 
 
-def _shape(value: Any) -> tuple[int, ...] | None:
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """The lengths of its dimensions, if its type declares any."""
     try:
-        shape = tuple(int(length) for length in _attribute(value, "shape"))
+        shape = tuple(int(length) for length in attribute(value, "shape"))
     except Exception:
         return None
     return shape if len(shape) <= 64 else None
 
 
 def _text(value: Any, name: str) -> str | None:
-    found = _attribute(value, name)
+    found = attribute(value, name)
     if found is None or (callable(found) and name == "device"):
         return None
     try:
@@ -154,10 +156,10 @@ def _text(value: Any, name: str) -> str | None:
 def _size_bytes(value: Any) -> int | None:
     if issubclass(type(value), str | bytes | bytearray):
         return sys.getsizeof(value)
-    size = _attribute(value, "nbytes")
-    if size is None and _attribute(value, "element_size") is not None:
+    size = attribute(value, "nbytes")
+    if size is None and attribute(value, "element_size") is not None:
         size = _called(lambda: value.element_size() * value.nelement())
-    if size is None and _attribute(value, "memory_usage") is not None:
+    if size is None and attribute(value, "memory_usage") is not None:
         size = _called(lambda: int(value.memory_usage().sum()))
     return size if isinstance(size, int) and size >= 0 else None
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from farcell_protocol.frames import ValueBack
+from farcell_protocol.frames import ValueBack, Variables
 from farcell_protocol.messages.cells import Cell
 from farcell_worker.exchange import Before, Exchange
 from farcell_worker.interrupts import Interrupts
+from farcell_worker.namespace import variables_of
 
 
 class LocalValues:
@@ -14,6 +15,7 @@ class LocalValues:
     each cell before its values are loaded."""
 
     def __init__(self, namespace: dict[str, Any], interrupts: Interrupts, learn: Callable[[Cell], None]) -> None:
+        self._namespace = namespace
         self._exchange = Exchange(namespace)
         self._learn = learn
         self._interrupts = interrupts
@@ -31,3 +33,8 @@ class LocalValues:
     async def fetch(self, names: Sequence[str]) -> Iterator[ValueBack]:
         """As `Exchange.fetch`."""
         return self._exchange.fetch(names)
+
+    def variables(self) -> Variables:
+        """What there is: asking may run code of the user's, so it can be interrupted."""
+        with self._interrupts.armed():
+            return variables_of(self._namespace)

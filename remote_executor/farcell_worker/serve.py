@@ -14,7 +14,7 @@ import msgspec
 
 from farcell_protocol import framing
 from farcell_protocol.errors import BadRequest, ErrorInfo, FarcellError, RunFailure
-from farcell_protocol.frames import End, Message, ValueBack
+from farcell_protocol.frames import End, Message, Outcome, ValueBack, Variables
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.cells import Cell, CommMessage, Told, decode_cell
 from farcell_protocol.messages.work import Failed, Hello, Work
@@ -129,7 +129,15 @@ class Service:
             return self._interrupted("while the cell's values were being loaded", cell.execution_count)
         reply = await self._transport.execute(cell, work.run)
         await self._send_results(cell, before, reply.ok)
-        return End("ok" if reply.ok else "error", execution_count=reply.execution_count)
+        outcome: Outcome = "ok" if reply.ok else "error"
+        return End(outcome, execution_count=reply.execution_count, variables=self._variables())
+
+    def _variables(self) -> Variables | None:
+        try:
+            return self._transport.values.variables()
+        except KeyboardInterrupt:
+            self._interrupts.disarm()
+            return None
 
     async def _send_results(self, cell: Cell, before: Before, finished: bool) -> None:
         if cell.returns:

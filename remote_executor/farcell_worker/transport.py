@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from farcell_protocol.frames import ValueBack
+from farcell_protocol.frames import ValueBack, Variables
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.cells import Cell, CommMessage
 from farcell_worker.exchange import Before
@@ -43,6 +43,9 @@ class KernelValues(Protocol):
         Raises:
             FarcellError: one of the names is not bound there, or no values travel.
         """
+
+    def variables(self) -> Variables | None:
+        """What there is, for people to see; None where that cannot be told at once."""
 
 
 class KernelTransport(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from farcell_protocol.errors import BadRequest, NotFound, PythonMismatch
-from farcell_protocol.frames import End, Heard, Message
+from farcell_protocol.frames import Heard, Message
 from farcell_protocol.ipykernels import TRIED
 from farcell_protocol.messages.cells import Cell, InputReply
 from farcell_worker.choice import FORCE, transport_for
@@ -140,7 +140,7 @@ def test_5_an_error_of_the_users_is_one_message_and_the_kernel_goes_on(
 ) -> None:
     ran = worker.run(source)
     assert ran.error["ename"] == name
-    assert ran.end == End("error", execution_count=1)
+    assert (ran.end.outcome, ran.end.execution_count) == ("error", 1)
     assert worker.run("1 + 1").result == "2"
 
 

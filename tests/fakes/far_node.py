@@ -14,7 +14,7 @@ import msgspec
 
 from farcell_executor.links import LinkLost
 from farcell_protocol.errors import Cancelled, ErrorInfo, WorkerExited
-from farcell_protocol.frames import End, Heard, Message
+from farcell_protocol.frames import End, Heard, Message, Variables
 from farcell_protocol.framing import pack
 from farcell_protocol.ids import NodeId, RunId, WorkerId, new_node_id
 from farcell_protocol.messages import keeping, link
@@ -67,12 +67,14 @@ class FarNode:
         """Let a held run print."""
         self._add(run, [pack(Message("stream", {"name": "stdout", "text": text})) for text in texts])
 
-    def end(self, run: RunId, outcome: str = "ok", reason: ErrorInfo | None = None) -> None:
+    def end(
+        self, run: RunId, outcome: str = "ok", reason: ErrorInfo | None = None, variables: Variables | None = None
+    ) -> None:
         """Let a held run end."""
         kept = self.runs[run]
         if not kept.ended:
             kept.ended = True
-            self._add(run, [pack(End(outcome, reason))])  # type: ignore[arg-type]
+            self._add(run, [pack(End(outcome, reason, variables=variables))])  # type: ignore[arg-type]
 
     def obey(self, message: link.ToAgent) -> None:
         """Do what the executor says."""

@@ -305,6 +305,8 @@ export interface components {
             reason?: components["schemas"]["ErrorInfo"] | null;
             /** @enum {unknown} */
             type: "end";
+            /** @default null */
+            variables?: components["schemas"]["Variables"] | null;
         };
         ErrorInfo: {
             code: string;
@@ -470,6 +472,8 @@ export interface components {
             session: string;
             /** @enum {unknown} */
             state: "ended" | "ready" | "starting" | "waiting";
+            /** @default null */
+            variables?: components["schemas"]["Variables"] | null;
             /** @default  */
             why?: string;
             /** @default null */
@@ -551,6 +555,20 @@ export interface components {
             /** @default null */
             size_bytes?: number | null;
             type: string;
+        };
+        Variable: {
+            name: string;
+            /** @default null */
+            shape?: number[] | null;
+            /** @default null */
+            size_bytes?: number | null;
+            type: string;
+        };
+        Variables: {
+            /** @default [] */
+            listed?: components["schemas"]["Variable"][];
+            /** @default 0 */
+            more?: number;
         };
         Watch: {
             /** @enum {unknown} */

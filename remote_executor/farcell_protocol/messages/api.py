@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from farcell_protocol.errors import ErrorInfo
-from farcell_protocol.frames import Outcome
+from farcell_protocol.frames import Outcome, Variables
 from farcell_protocol.ids import DeviceId, NodeId, RunId, SessionId, TellId, TokenId, WorkerId
 
 DEFAULT_SCALEDOWN_S = 300.0
@@ -96,7 +96,8 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class SessionView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A session as its owner sees it. `expires` is when it will be released if nothing runs in it;
-    null while something does. `reason` is set once it has ended."""
+    null while something does. `reason` is set once it has ended. `variables` are those of the newest cell that has
+    ended and told them."""
 
     session: SessionId
     name: str
@@ -110,6 +111,7 @@ class SessionView(msgspec.Struct, frozen=True, omit_defaults=True):
     worker: WorkerView | None = None
     running: RunId | None = None
     queued: int = 0
+    variables: Variables | None = None
 
 
 class DeviceView(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,10 +2,13 @@
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from farcell_executor.store.memory import MemoryStore
+from farcell_protocol.frames import Variable, Variables
 from farcell_protocol.messages import api
 from tests.fakes.far_node import FarNode, play
-from tests.unit.executor.service import Client, Service, request
+from tests.unit.executor.service import Client, Service, request, serving, settings_for
 
 
 @dataclass
@@ -134,3 +137,33 @@ async def test_many_changes_are_told_in_fewer_words(service: Service):
                 await client.say(api.Submit(one))
             await picture.until(lambda p: len(p.runs) == 60 and set(p.states().values()) == {"ended"})
         assert len(picture.told) < 60
+
+
+async def test_what_a_session_holds_is_told_when_a_cell_has_ended(service: Service, node: FarNode):
+    async with watching(service) as picture:
+        asked = request(play(hold=True))
+        await service.ask("POST", "/runs", api.RunView, asked)
+        await picture.until(lambda p: p.states().get(asked.run) == "running")
+        held = picture.runs[asked.run].session
+        assert picture.sessions[held].variables is None
+        holds = Variables([Variable("x", "numpy.ndarray", 96, (3, 4))])
+        node.end(asked.run, variables=holds)
+        await picture.until(lambda p: p.sessions[held].variables == holds)
+        told_nothing = request(play("x\n"))
+        await service.ask("POST", "/runs", api.RunView, told_nothing)
+        await picture.until(lambda p: p.states().get(told_nothing.run) == "ended" and p.sessions[held].expires)
+        assert picture.sessions[held].variables == holds
+
+
+async def test_a_restarted_executor_knows_what_sessions_hold(tmp_path: Path, node: FarNode):
+    settings, kept, asked = settings_for(tmp_path), MemoryStore(), request(play(hold=True))
+    holds = Variables([Variable("x", "int")])
+    async with serving(settings, store=kept) as first:
+        await first.join(node)
+        async with first.stream() as client:
+            await client.say(api.Submit(asked))
+            session = (await client.until_state(asked.run, "running")).session
+            node.end(asked.run, variables=holds)
+            await client.until_ended(asked.run)
+    async with serving(settings, store=kept) as second:
+        assert (await second.ask("GET", f"/sessions/{session}", api.SessionView)).variables == holds
