@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from farcell_executor.model import Token
-from farcell_executor.store.base import Tokens as TokenStore
+from farcell_executor.store.base import TokenStore
 from farcell_protocol.errors import Forbidden, NotFound, Unauthorized
 from farcell_protocol.ids import NodeId, TokenId, is_id, new_token_id
 

@@ -41,7 +41,7 @@ class SchemaTooNew(StoreError):
     code = "schema-too-new"
 
 
-class Runs(Protocol):
+class RunStore(Protocol):
     """Runs by id, and the lists people look at."""
 
     async def run(self, run: RunId) -> Run | None:
@@ -51,7 +51,7 @@ class Runs(Protocol):
         """The newest `limit` runs, of one owner or of all; `unfinished` leaves out the ended ones."""
 
 
-class Sessions(Protocol):
+class SessionStore(Protocol):
     """Sessions by id, and the lists people look at."""
 
     async def session(self, session: SessionId) -> Session | None:
@@ -61,7 +61,7 @@ class Sessions(Protocol):
         """The newest `limit` sessions, of one owner or of all; `alive` leaves out the ended ones."""
 
 
-class Fleet(Protocol):
+class FleetStore(Protocol):
     """Workers and nodes: what a restarted executor begins from."""
 
     async def workers(self, *, alive: bool = True) -> list[Worker]:
@@ -71,7 +71,7 @@ class Fleet(Protocol):
         """All nodes that were not given up, in the order in which they first came."""
 
 
-class Tokens(Protocol):
+class TokenStore(Protocol):
     """Tokens; only their digests are stored."""
 
     async def save_token(self, token: Token) -> None:
@@ -84,7 +84,7 @@ class Tokens(Protocol):
         """All tokens, oldest first."""
 
 
-class Retention(Protocol):
+class RetentionStore(Protocol):
     """What is removed when it is old, and what is remembered of it."""
 
     async def ended_runs(self, limit: int) -> list[tuple[RunId, float]]:
@@ -103,7 +103,7 @@ class Retention(Protocol):
         """The `limit` runs that were pruned last."""
 
 
-class Store(Runs, Sessions, Fleet, Tokens, Retention, Protocol):
+class Store(RunStore, SessionStore, FleetStore, TokenStore, RetentionStore, Protocol):
     """All nouns, with what concerns them together."""
 
     durable: bool
