@@ -17,7 +17,7 @@ from farcell_executor.performing import Nodes, Performer
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.saving import Saver
 from farcell_executor.scheduling import actions, events
-from farcell_executor.scheduling.ledger import REMEMBERED_RUNS
+from farcell_executor.scheduling.books import REMEMBERED_RUNS
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.store.base import Noun, Store
 from farcell_protocol.errors import ErrorInfo

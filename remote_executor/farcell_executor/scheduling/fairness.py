@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from farcell_executor.model import Session, SessionState
-from farcell_executor.scheduling.ledger import Claim, Ledger
+from farcell_executor.scheduling.books import Books, Claim
 from farcell_executor.scheduling.placement import Placement, place, usable
 from farcell_protocol.gpus import GpuSpec, parse_gpus
 
@@ -29,26 +29,26 @@ class _Waiting:
     count: int = 0
 
 
-def next_turns(ledger: Ledger) -> Iterator[tuple[Session, Placement]]:
+def next_turns(books: Books) -> Iterator[tuple[Session, Placement]]:
     """Who may start now, and where, in order. The caller starts each before asking for the next.
 
-    Leaves every waiting session's place in line in `ledger.places`.
+    Leaves every waiting session's place in line in `books.places`.
     """
     passed_over: dict[str, _Waiting] = {}
     reserved: set[Claim] = set()
-    line = [session for session in ledger.sessions.values() if session.state is SessionState.WAITING]
+    line = [session for session in books.sessions.values() if session.state is SessionState.WAITING]
     for session in sorted(line, key=lambda session: session.created):
         if session.gpu not in passed_over:
             spec = spec_of(session.gpu)
-            found = place(spec, ledger.nodes.values(), ledger.claims.keys() | reserved)
+            found = place(spec, books.nodes.values(), books.claims.keys() | reserved)
             if found is not None:
-                ledger.places.pop(session.id, None)
+                books.places.pop(session.id, None)
                 yield session, found
                 continue
-            passed_over[session.gpu] = _Waiting(usable(spec, ledger.nodes.values()))
+            passed_over[session.gpu] = _Waiting(usable(spec, books.nodes.values()))
             reserved |= passed_over[session.gpu].devices
         mine = passed_over[session.gpu]
-        ledger.places[session.id] = 1 + sum(
+        books.places[session.id] = 1 + sum(
             other.count for other in passed_over.values() if other is mine or other.devices & mine.devices
         )
         mine.count += 1

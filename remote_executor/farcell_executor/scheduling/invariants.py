@@ -1,7 +1,7 @@
 """What is true between any two events, whatever happened: checked by tests after every step."""
 
 from farcell_executor.model import RunState, SessionState, WorkerState
-from farcell_executor.scheduling.ledger import Claim, Ledger
+from farcell_executor.scheduling.books import Books, Claim
 from farcell_protocol.ids import WorkerId
 
 
@@ -18,43 +18,43 @@ def _require(true: bool, name: str, detail: object) -> None:
         raise InvariantBroken(name, detail)
 
 
-def validate(ledger: Ledger) -> None:
+def validate(books: Books) -> None:
     """Check everything.
 
     Raises:
         InvariantBroken: named after the rule that does not hold.
     """
-    _claims(ledger)
-    _sessions(ledger)
-    _runs(ledger)
-    _workers(ledger)
+    _claims(books)
+    _sessions(books)
+    _runs(books)
+    _workers(books)
 
 
-def _claims(ledger: Ledger) -> None:
+def _claims(books: Books) -> None:
     holders: dict[Claim, WorkerId] = {}
-    for worker in ledger.workers.values():
+    for worker in books.workers.values():
         if worker.state is WorkerState.GONE:
-            held = [claim for claim, holder in ledger.claims.items() if holder == worker.id and claim[0] == worker.node]
-            stray = (worker.node, worker.id) in ledger.strays
+            held = [claim for claim, holder in books.claims.items() if holder == worker.id and claim[0] == worker.node]
+            stray = (worker.node, worker.id) in books.strays
             _require(stray or not held, "a worker that is gone holds nothing", worker)
             continue
         for device in worker.devices:
             claim = (worker.node, device)
             _require(claim not in holders, "a device has one holder", (claim, worker.id, holders.get(claim)))
             holders[claim] = worker.id
-            _require(ledger.claims.get(claim) == worker.id, "a worker holds its devices until it is gone", worker)
-    for claim, holder in ledger.claims.items():
-        stray = (claim[0], holder) in ledger.strays
+            _require(books.claims.get(claim) == worker.id, "a worker holds its devices until it is gone", worker)
+    for claim, holder in books.claims.items():
+        stray = (claim[0], holder) in books.strays
         _require(stray or claim in holders, "a claim has a living holder", (claim, holder))
 
 
-def _sessions(ledger: Ledger) -> None:
+def _sessions(books: Books) -> None:
     keys: set[tuple[str, str]] = set()
-    for session in ledger.sessions.values():
+    for session in books.sessions.values():
         _require(session.state is not SessionState.ENDED, "ended sessions leave memory", session)
         _require((session.owner, session.key) not in keys, "a key finds one session", session)
         keys.add((session.owner, session.key))
-        worker = ledger.worker_of(session)
+        worker = books.worker_of(session)
         expected = {
             SessionState.WAITING: None,
             SessionState.STARTING: WorkerState.STARTING,
@@ -62,7 +62,7 @@ def _sessions(ledger: Ledger) -> None:
         }[session.state]
         actual = None if worker is None else worker.state
         _require(actual is expected, "a living session's worker is in the same state", (session, worker))
-        queue, running = ledger.queue(session.id), ledger.running(session.id)
+        queue, running = books.queue(session.id), books.running(session.id)
         busy = bool(queue) or running is not None
         idle = session.idle_since is not None
         ready = session.state is SessionState.READY
@@ -71,14 +71,14 @@ def _sessions(ledger: Ledger) -> None:
         _require(ready or running is None, "a run runs in a ready session", session)
 
 
-def _runs(ledger: Ledger) -> None:
+def _runs(books: Books) -> None:
     busy: set[WorkerId] = set()
-    for run in ledger.runs.values():
+    for run in books.runs.values():
         _require(run.state is not RunState.ENDED, "ended runs leave memory", run.id)
         _require(
             (run.worker is not None) == (run.state is RunState.RUNNING), "a run has a worker once handed over", run
         )
-        session = ledger.sessions.get(run.session)
+        session = books.sessions.get(run.session)
         if run.aside:
             _require(run.worker is not None or run.ending, "comms are of a session that has a worker", run)
             continue
@@ -89,16 +89,16 @@ def _runs(ledger: Ledger) -> None:
             continue
         _require(run.ending or session is not None, "a queued run has a living session", run)
         if run.state is RunState.STARTING and not run.ending and session is not None:
-            first = ledger.queue(session.id)[0]
+            first = books.queue(session.id)[0]
             _require(session.state is SessionState.STARTING, "a starting run's session is starting", run)
             _require(first.id == run.id, "only the first run of a session is starting", run)
 
 
-def _workers(ledger: Ledger) -> None:
-    for worker in ledger.workers.values():
-        session = ledger.sessions.get(worker.session)
+def _workers(books: Books) -> None:
+    for worker in books.workers.values():
+        session = books.sessions.get(worker.session)
         ours = session is not None and session.worker == worker.id
         alive = worker.state in (WorkerState.STARTING, WorkerState.READY)
         _require(ours == alive, "a worker lives for its session and is stopped when that ends", worker)
         if worker.state is WorkerState.GONE:
-            _require(bool(ledger.runs_on(worker)), "a worker that is gone is kept for its runs only", worker)
+            _require(bool(books.runs_on(worker)), "a worker that is gone is kept for its runs only", worker)

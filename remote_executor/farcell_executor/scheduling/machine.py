@@ -13,8 +13,8 @@ from types import MappingProxyType
 from farcell_executor.model import Device, Node, NodeState, Run, RunState, Session, SessionState, Worker, WorkerState
 from farcell_executor.scheduling import adoption, ending, events, invariants, sessions, stopping, submission
 from farcell_executor.scheduling.actions import Action
+from farcell_executor.scheduling.books import Books
 from farcell_executor.scheduling.invariants import InvariantBroken
-from farcell_executor.scheduling.ledger import Ledger
 from farcell_protocol import ids
 from farcell_protocol.errors import ErrorInfo, NodeLost
 from farcell_protocol.gpus import GpuSpec
@@ -38,7 +38,7 @@ class Machine:
         new_session_id: Callable[[], SessionId] = ids.new_session_id,
         new_worker_id: Callable[[], WorkerId] = ids.new_worker_id,
     ) -> None:
-        self._ledger = Ledger(node_grace_s)
+        self._books = Books(node_grace_s)
         self._new_session_id = new_session_id
         self._new_worker_id = new_worker_id
         self._restored = False
@@ -52,15 +52,15 @@ class Machine:
         """
         if self._restored:
             self._restored = False
-            adoption.pick_up(self._ledger, now)
+            adoption.pick_up(self._books, now)
         self._apply(event, now)
-        sessions.settle(self._ledger, now, self._new_worker_id)
-        return self._ledger.collect()
+        sessions.settle(self._books, now, self._new_worker_id)
+        return self._books.collect()
 
     def _apply(self, event: events.Event, now: float) -> None:
         match event:
             case events.RunSubmitted(owner, request):
-                submission.submit(self._ledger, owner, request, now, self._new_session_id)
+                submission.submit(self._books, owner, request, now, self._new_session_id)
             case events.Ticked():
                 self._tick(now)
             case events.SessionStopRequested(session, reason, grace_s):
@@ -70,78 +70,78 @@ class Machine:
             case events.WorkerChanged(report, node):
                 self._worker_changed(report, node, now)
             case events.NodeConnected(node, workers, runs):
-                adoption.node_connected(self._ledger, node, workers, runs, now)
+                adoption.node_connected(self._books, node, workers, runs, now)
             case events.DevicesChanged() | events.NodeDisconnected() | events.NodeGivenUp() | events.KeeperChanged():
                 self._node_event(event, now)
             case _:
                 self._run_event(event, now)
 
     def _run_event(self, event: events.RunEvent, now: float) -> None:
-        ledger = self._ledger
-        run = ledger.runs.get(event.run)
+        books = self._books
+        run = books.runs.get(event.run)
         if run is None:
             return
         if run.aside and isinstance(event, events.RunStopRequested | events.RunInterruptRequested):
             return  # comms end with their session; there is no code of theirs to interrupt
         match event:
             case events.RunEnded(_, outcome, reason):
-                ending.run_ended(ledger, run, outcome, reason, now)
+                ending.run_ended(books, run, outcome, reason, now)
             case events.RunStopRequested(_, reason, grace_s):
-                stopping.stop(ledger, run, reason, grace_s, now)
+                stopping.stop(books, run, reason, grace_s, now)
             case events.RunInterruptRequested():
-                stopping.interrupt(ledger, run)
+                stopping.interrupt(books, run)
             case events.RunRefused(_, reason):
-                stopping.refused(ledger, run, reason, now)
+                stopping.refused(books, run, reason, now)
             case events.LogFailed(_, reason):
-                stopping.log_failed(ledger, run, reason, now)
+                stopping.log_failed(books, run, reason, now)
 
     def _node_event(self, event: events.NodeEvent, now: float) -> None:
-        ledger = self._ledger
-        node = ledger.nodes.get(event.node)
+        books = self._books
+        node = books.nodes.get(event.node)
         if node is None:
             return
         match event:
             case events.DevicesChanged(_, devices):
-                ledger.put(replace(node, devices=devices))
+                books.put(replace(node, devices=devices))
             case events.NodeDisconnected():
-                adoption.node_disconnected(ledger, node, now)
+                adoption.node_disconnected(books, node, now)
             case events.NodeGivenUp():
                 gone = NodeLost(f"{node.name} was removed by its operator", node=node.id).info()
-                adoption.give_up_node(ledger, node, gone, now)
+                adoption.give_up_node(books, node, gone, now)
             case events.KeeperChanged(_, keeper):
-                adoption.keeper_changed(ledger, node, keeper, now)
+                adoption.keeper_changed(books, node, keeper, now)
 
     def _worker_changed(self, report: WorkerReport, node: NodeId | None, now: float) -> None:
-        worker = self._ledger.workers.get(report.worker)
+        worker = self._books.workers.get(report.worker)
         if worker is not None and node in (None, worker.node):
-            adoption.worker_changed(self._ledger, worker, report, now)
+            adoption.worker_changed(self._books, worker, report, now)
         else:
-            adoption.stranger_changed(self._ledger, node, report)
+            adoption.stranger_changed(self._books, node, report)
 
     def _stop_session(self, session_id: SessionId, reason: ErrorInfo, grace_s: float, now: float) -> None:
-        session = self._ledger.sessions.get(session_id)
+        session = self._books.sessions.get(session_id)
         if session is not None:
-            stopping.stop_session(self._ledger, session, reason, grace_s, now)
+            stopping.stop_session(self._books, session, reason, grace_s, now)
         else:
-            stopping.stop_ended_session(self._ledger, session_id, reason, grace_s)
+            stopping.stop_ended_session(self._books, session_id, reason, grace_s)
 
     def _session_used(self, session_id: SessionId, now: float) -> None:
-        session = self._ledger.sessions.get(session_id)
+        session = self._books.sessions.get(session_id)
         if session is not None:
-            sessions.used(self._ledger, session, now)
+            sessions.used(self._books, session, now)
 
     def _tick(self, now: float) -> None:
-        for noun in self._ledger.due(now):
+        for noun in self._books.due(now):
             if isinstance(noun, Run):
-                stopping.deadline_passed(self._ledger, noun, now)
+                stopping.deadline_passed(self._books, noun, now)
             elif isinstance(noun, Session):
-                sessions.scale_down(self._ledger, noun, now)
+                sessions.scale_down(self._books, noun, now)
             else:
-                adoption.node_overdue(self._ledger, noun, now)
+                adoption.node_overdue(self._books, noun, now)
 
     def next_deadline(self) -> float | None:
         """When the next `Ticked` is wanted, on the clock of `now`; None when nothing waits for time to pass."""
-        return 0.0 if self._restored else self._ledger.next_deadline()
+        return 0.0 if self._restored else self._books.next_deadline()
 
     # ---- a restarted executor --------------------------------------------------------------------
 
@@ -159,17 +159,17 @@ class Machine:
         `RunEnded` for each unfinished run whose log has its `End`: the keeper may have dropped such
         a run already, and handing it over again would execute it twice.
         """
-        ledger = self._ledger
+        books = self._books
         for node in nodes:
-            ledger.load(replace(node, state=NodeState.UNKNOWN))
+            books.load(replace(node, state=NodeState.UNKNOWN))
         for session in sessions:
             if session.state is not SessionState.ENDED:
-                ledger.load(session)
+                books.load(session)
         for run in runs:
-            ledger.load(run)
+            books.load(run)
         for worker in workers:
             if worker.state is not WorkerState.GONE:
-                ledger.load(worker)
+                books.load(worker)
         self._restored = True
 
     # ---- reading ---------------------------------------------------------------------------------
@@ -177,26 +177,26 @@ class Machine:
     @property
     def runs(self) -> Mapping[RunId, Run]:
         """The living runs."""
-        return MappingProxyType(self._ledger.runs)
+        return MappingProxyType(self._books.runs)
 
     @property
     def sessions(self) -> Mapping[SessionId, Session]:
         """The living sessions."""
-        return MappingProxyType(self._ledger.sessions)
+        return MappingProxyType(self._books.sessions)
 
     @property
     def workers(self) -> Mapping[WorkerId, Worker]:
         """The workers that are not forgotten yet: one that is gone stays while a run of it has not ended."""
-        return MappingProxyType(self._ledger.workers)
+        return MappingProxyType(self._books.workers)
 
     @property
     def nodes(self) -> Mapping[NodeId, Node]:
         """The nodes, connected or unknown."""
-        return MappingProxyType(self._ledger.nodes)
+        return MappingProxyType(self._books.nodes)
 
     def run(self, run: RunId) -> Run | None:
         """That run while it lives."""
-        return self._ledger.runs.get(run)
+        return self._books.runs.get(run)
 
     def check_request(self, owner: str, request: RunRequest) -> GpuSpec:
         """What the request asks for, if it can ever be had; asked before `RunSubmitted`.
@@ -207,37 +207,37 @@ class Machine:
             NoDeviceFits: no node here could ever hold it.
             Unavailable: no node has connected yet.
         """
-        return submission.check(self._ledger, owner, request)
+        return submission.check(self._books, owner, request)
 
     def place(self, run: RunId) -> int | None:
         """A waiting run's place from 1: in line for devices while its session has none, then in its session."""
-        found = self._ledger.runs.get(run)
-        session = None if found is None else self._ledger.sessions.get(found.session)
+        found = self._books.runs.get(run)
+        session = None if found is None else self._books.sessions.get(found.session)
         if found is None or session is None or found.state is not RunState.QUEUED or found.ending:
             return None
-        ahead = [other.id for other in self._ledger.runs_of(session.id) if not other.ending].index(run)
-        return max(1, ahead + self._ledger.places.get(session.id, 0))
+        ahead = [other.id for other in self._books.runs_of(session.id) if not other.ending].index(run)
+        return max(1, ahead + self._books.places.get(session.id, 0))
 
     def why(self, run: RunId) -> str:
         """In one sentence why a living run waits, or what is the matter with it; empty when nothing is."""
-        found = self._ledger.runs.get(run)
+        found = self._books.runs.get(run)
         return "" if found is None else found.why
 
     def devices(self) -> list[tuple[Device, SessionId | None]]:
         """Every device, with the session whose worker holds it (which may have ended while the worker stops)."""
         held = []
-        for node in self._ledger.nodes.values():
+        for node in self._books.nodes.values():
             for device in node.devices:
-                worker = self._ledger.workers.get(self._ledger.claims.get((node.id, device.id), WorkerId("")))
+                worker = self._books.workers.get(self._books.claims.get((node.id, device.id), WorkerId("")))
                 held.append((device, None if worker is None else worker.session))
         return held
 
     def worker_of(self, session: SessionId) -> Worker | None:
         """The worker of a session: also of one that ended while its worker is still stopping."""
-        living = self._ledger.sessions.get(session)
+        living = self._books.sessions.get(session)
         if living is not None:
-            return self._ledger.worker_of(living)
-        return next((worker for worker in self._ledger.workers.values() if worker.session == session), None)
+            return self._books.worker_of(living)
+        return next((worker for worker in self._books.workers.values() if worker.session == session), None)
 
     def validate(self) -> None:
         """Check what is always true; for tests.
@@ -245,4 +245,4 @@ class Machine:
         Raises:
             InvariantBroken: named after the rule that does not hold.
         """
-        invariants.validate(self._ledger)
+        invariants.validate(self._books)

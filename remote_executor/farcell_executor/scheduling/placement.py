@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from farcell_executor.model import Device, Node, NodeState
-from farcell_executor.scheduling.ledger import Claim
+from farcell_executor.scheduling.books import Claim
 from farcell_protocol.errors import NoDeviceFits, Unavailable
 from farcell_protocol.gpus import ANY, GpuSpec
 from farcell_protocol.ids import DeviceId, NodeId

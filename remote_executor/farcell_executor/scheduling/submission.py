@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from farcell_executor.model import Run, RunState, Session, SessionState
 from farcell_executor.scheduling.actions import Dispatch
+from farcell_executor.scheduling.books import Books
 from farcell_executor.scheduling.ending import decide
-from farcell_executor.scheduling.ledger import Ledger
 from farcell_executor.scheduling.placement import check_fits
 from farcell_protocol.errors import BadRequest, FarcellError, SessionDiffers, SessionEnded
 from farcell_protocol.gpus import GpuSpec, parse_gpus
@@ -15,7 +15,7 @@ from farcell_protocol.ids import SessionId, comms_run_of
 from farcell_protocol.messages.api import Interpreter, RunRequest
 
 
-def check(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
+def check(books: Books, owner: str, request: RunRequest) -> GpuSpec:
     """What the request asks for, if it can ever be had.
 
     Raises:
@@ -25,24 +25,24 @@ def check(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
         NoDeviceFits, Unavailable: see `placement.check_fits`.
     """
     if request.kind == "comms":
-        return _check_comms(ledger, owner, request)
+        return _check_comms(books, owner, request)
     spec = parse_gpus(request.gpu)
     _check_numbers(request)
     if request.session and request.once:
         raise BadRequest("a session that ends with its run has no name: leave out either the name or once")
-    session = ledger.session_for(owner, session_key(request, spec))
+    session = books.session_for(owner, session_key(request, spec))
     if request.expects is not None:
         _check_expected(session, request.expects)
     if session is not None and request.session:
         _check_same(session, request, spec)
     if session is None or session.state is SessionState.WAITING:
-        check_fits(spec if session is None else parse_gpus(session.gpu), ledger.nodes.values())
+        check_fits(spec if session is None else parse_gpus(session.gpu), books.nodes.values())
     return spec
 
 
-def _check_comms(ledger: Ledger, owner: str, request: RunRequest) -> GpuSpec:
+def _check_comms(books: Books, owner: str, request: RunRequest) -> GpuSpec:
     """Comms are of a session that is ready, and have the id that follows from its."""
-    session = ledger.sessions.get(request.expects) if request.expects else None
+    session = books.sessions.get(request.expects) if request.expects else None
     if session is None or session.owner != owner or session.state is not SessionState.READY:
         raise SessionEnded(f"there is no session {request.expects} to have comms with", session=request.expects)
     if request.run != comms_run_of(session.id):
@@ -106,40 +106,38 @@ def session_key(request: RunRequest, spec: GpuSpec) -> str:
     return json.dumps(["default", request.notebook, str(spec), python.executable, minor(python.version)])
 
 
-def submit(
-    ledger: Ledger, owner: str, request: RunRequest, now: float, new_session_id: Callable[[], SessionId]
-) -> None:
+def submit(books: Books, owner: str, request: RunRequest, now: float, new_session_id: Callable[[], SessionId]) -> None:
     """Queue the request in its session, which is made if there is none. A run seen before changes nothing.
 
     What `check` would refuse becomes a run all the same, which ends as refused: the fleet may have
     changed since the caller checked.
     """
-    if ledger.seen(request.run):
+    if books.seen(request.run):
         return
     try:
-        spec = check(ledger, owner, request)
+        spec = check(books, owner, request)
     except FarcellError as refused:
         run = Run(request.run, owner, SessionId(""), request, RunState.QUEUED, now)
-        ledger.put(run)
-        decide(ledger, run, "refused", refused.info())
+        books.put(run)
+        decide(books, run, "refused", refused.info())
         return
     if request.kind == "comms":
-        _open_comms(ledger, owner, request, now)
+        _open_comms(books, owner, request, now)
         return
-    session = ledger.session_for(owner, session_key(request, spec))
+    session = books.session_for(owner, session_key(request, spec))
     if session is None:
         session = _new_session(owner, request, spec, now, new_session_id())
-        ledger.put(session)
-    ledger.put(Run(request.run, owner, session.id, request, RunState.QUEUED, now))
+        books.put(session)
+    books.put(Run(request.run, owner, session.id, request, RunState.QUEUED, now))
 
 
-def _open_comms(ledger: Ledger, owner: str, request: RunRequest, now: float) -> None:
+def _open_comms(books: Books, owner: str, request: RunRequest, now: float) -> None:
     """They wait for nobody: handed over at once, or when the node's link is back."""
-    session = ledger.sessions[SessionId(request.expects or "")]
-    worker = ledger.worker_of(session)
+    session = books.sessions[SessionId(request.expects or "")]
+    worker = books.worker_of(session)
     assert worker is not None, "a ready session has a worker"
-    ledger.put(Run(request.run, owner, session.id, request, RunState.RUNNING, now, worker=worker.id, started=now))
-    ledger.ask(Dispatch(worker.node, worker.id, request.run))
+    books.put(Run(request.run, owner, session.id, request, RunState.RUNNING, now, worker=worker.id, started=now))
+    books.ask(Dispatch(worker.node, worker.id, request.run))
 
 
 def _new_session(owner: str, request: RunRequest, spec: GpuSpec, now: float, session: SessionId) -> Session:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from farcell_executor.model import Node, NodeState, Session
 from farcell_executor.scheduling import placement
-from farcell_executor.scheduling.ledger import Claim
+from farcell_executor.scheduling.books import Claim
 from farcell_protocol.gpus import ANY, GpuSpec
 
 # Letters whose English name begins with a vowel sound: "an H100", "an L4", "an RTX 4090", "a T4".

@@ -38,8 +38,8 @@ def deadline(noun: Run | Session) -> float | None:
     return noun.force_at
 
 
-class Ledger:
-    """What the rules read and change while they handle one event."""
+class Books:
+    """All that the rules read, and all that they change, while they handle one event."""
 
     def __init__(self, node_grace_s: float = math.inf) -> None:
         self.node_grace_s = node_grace_s
