@@ -9,20 +9,12 @@ from typing import Any, Protocol
 from farcell import follow
 from farcell.comms import ANSWER_S, Parent, Publish, SessionComms
 from farcell.packing.request import comms_request_of
+from farcell.parties import Following
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId, SessionId, comms_run_of
 from farcell_protocol.messages.api import RunRequest, RunView
 from farcell_protocol.messages.cells import Told
-
-
-class Following(Protocol):
-    """What is needed of `follow.Follower`."""
-
-    last: int
-
-    def next(self, timeout_s: float | None) -> follow.Event | None:
-        """What happened next."""
 
 
 class Asking(Protocol):

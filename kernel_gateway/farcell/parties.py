@@ -28,6 +28,10 @@ class Following(Protocol):
     def run(self) -> RunId:
         """The run it follows."""
 
+    @property
+    def last(self) -> int:
+        """The newest frame of which everything up to it has been seen whole."""
+
     def next(self, timeout_s: float | None) -> follow.Event | None:
         """What happened next, or None after `timeout_s`."""
 
