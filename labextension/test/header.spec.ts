@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { RunView } from '../src/api/types';
+import { byCell, CellRuns } from '../src/model/cells';
+import { FleetModel } from '../src/model/fleet';
+import { devicesText, headerOf, ICellNow } from '../src/model/header';
+
+const H100 = { device: 'd-1', node: 'n-1', model: 'H100', index: 0, simulated: true };
+const run = (id: string, more: Partial<RunView> = {}): RunView => ({
+  run: id,
+  session: 's-1',
+  state: 'running',
+  title: 'fit()',
+  gpu: 'H100',
+  notebook: 'a.ipynb',
+  cell_id: 'c-1',
+  created: 10,
+  ...more
+});
+const cell = (more: Partial<ICellNow> = {}): ICellNow => ({
+  source: '%%gpu H100\nfit()',
+  executionCount: null,
+  sending: null,
+  ...more
+});
+const worker = { worker: 'w-1', node: 'n-1', node_name: 'far', devices: [H100] };
+
+test('a cell that has never run says what it asks for', () => {
+  assert.deepEqual(headerOf(cell(), undefined), {
+    standing: 'new',
+    gpu: 'H100',
+    devices: [],
+    isOther: false,
+    why: '',
+    place: null,
+    since: null,
+    until: null,
+    run: null
+  });
+  assert.equal(headerOf(cell({ executionCount: 3 }), undefined)?.standing, 'unknown');
+});
+
+test('a cell without the magic has a header only while it runs far away', () => {
+  const local = cell({ source: 'fit()' });
+  assert.equal(headerOf(local, undefined), null);
+  assert.equal(headerOf(local, run('r-1', { state: 'ended', outcome: 'ok' })), null);
+  assert.equal(headerOf(local, run('r-1'))?.gpu, 'H100');
+});
+
+test('a living run is shown with its time, and can be stopped', () => {
+  const queued = headerOf(cell(), run('r-1', { state: 'queued', why: 'no H100 is free', place: 2 }));
+  assert.deepEqual([queued?.standing, queued?.why, queued?.place, queued?.since, queued?.run], ['queued', 'no H100 is free', 2, 10, 'r-1']);
+  const running = headerOf(cell(), run('r-1', { started: 12, worker }));
+  assert.deepEqual([running?.standing, running?.since, running?.until, running?.devices], ['running', 12, null, [H100]]);
+});
+
+test('an ended run is shown with how it ended and how long it took, and cannot be stopped', () => {
+  const over = headerOf(cell(), run('r-1', { state: 'ended', outcome: 'error', started: 12, ended: 15, worker }));
+  assert.deepEqual([over?.standing, over?.since, over?.until, over?.run], ['error', 12, 15, null]);
+  const never = headerOf(cell(), run('r-1', { state: 'ended', outcome: 'cancelled', ended: 15 }));
+  assert.deepEqual([never?.standing, never?.since], ['cancelled', null]);
+});
+
+test('a magic that was changed since is told from what ran', () => {
+  const over = run('r-1', { state: 'ended', outcome: 'ok', started: 12, ended: 15, worker });
+  assert.equal(headerOf(cell({ source: '%%gpu h100:1\nfit()' }), over)?.isOther, false);
+  assert.equal(headerOf(cell({ source: '%%gpu A100\nfit()' }), over)?.isOther, true);
+});
+
+test('from the moment it is sent, a cell is not shown as what it was before', () => {
+  const before = run('r-1', { state: 'ended', outcome: 'ok' });
+  const sent = cell({ sending: { before: 'r-1', isOver: false } });
+  assert.equal(headerOf(sent, before)?.standing, 'sent');
+  assert.equal(headerOf(sent, run('r-2'))?.standing, 'running');
+  assert.equal(headerOf(cell({ sending: { before: 'r-1', isOver: true } }), before)?.standing, 'unsent');
+});
+
+test('the run of a cell is the newest with its id, in its own notebook', () => {
+  const runs = [run('r-1', { created: 1 }), run('r-2', { created: 2 }), run('r-3', { created: 3, notebook: 'copy.ipynb' }), run('r-4', { cell_id: '' })];
+  assert.deepEqual([...byCell(runs).keys()], ['c-1']);
+  const fleet = new FleetModel();
+  const cells = new CellRuns(fleet);
+  const isMine = (notebook: string): boolean => notebook === 'a.ipynb';
+  assert.equal(cells.runOf('c-1', isMine), undefined);
+  fleet.take({ type: 'fleet', whole: true, runs });
+  assert.equal(cells.runOf('c-1', isMine)?.run, 'r-2');
+  fleet.take({ type: 'fleet', runs: [run('r-5', { created: 5 })] });
+  assert.equal(cells.runOf('c-1', isMine)?.run, 'r-5');
+  assert.equal(cells.runOf('c-2', isMine), undefined);
+});
+
+test('what a worker holds is counted by model', () => {
+  assert.equal(devicesText([]), '');
+  assert.equal(devicesText([H100]), 'H100');
+  assert.equal(devicesText([H100, { ...H100, index: 1 }]), '2 × H100');
+});
