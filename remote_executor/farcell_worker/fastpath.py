@@ -57,10 +57,11 @@ class FastPath:
         for source in ("1+1", "1/0", "!true"):
             shell.run_cell(source, store_history=False)
         shell.displayhook.flush()
-        # The shell compares these two to see whether a user took `_`; left unequal, `_` would never be set again.
-        for name in ("_", "__", "___", "_exit_code"):
-            shell.user_ns.pop(name, None)
-            shell.user_ns_hidden.pop(name, None)
+        # What it hides is compared with what there is to see whether a user took `_`; left unequal, `_` would never be
+        # set again.
+        shell.push({"_": "", "__": "", "___": ""}, interactive=False)
+        for names in (shell.user_ns, shell.user_ns_hidden):
+            names.pop("_exit_code", None)
         shell.last_execution_result = None
         sys.last_value = sys.last_traceback = None
 

@@ -214,7 +214,9 @@ def _build(session: JupyterSession, interrupts: Interrupts) -> FarKernel:
     config = Config({"HistoryManager": {"enabled": False}})
     log = logging.getLogger("farcell_worker.kernel")
     # A logger must be given: without one, comm messages vanish silently.
-    kernel = FarKernel.instance(config=config, log=log, session=session, iopub_socket=session.iopub)
+    # Without a namespace of somebody's, IPython makes a module of its own, as for a kernel that is an application: a
+    # given one, also the empty one that would be made here, lacks what every module has in it (`__spec__`, `__doc__`).
+    kernel = FarKernel.instance(config=config, log=log, session=session, iopub_socket=session.iopub, user_ns=None)
     shell: Any = kernel.shell
     if not isinstance(shell.compile, CellCompiler):
         # ipykernel 6 names the class itself.

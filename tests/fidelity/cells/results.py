@@ -268,6 +268,7 @@ print(inspect.getsource(h))
 )
 results(
     "__builtins__ and dunder names",
-    # Not the others: whether a far cell's module has a __spec__, __doc__ and so on is not settled yet.
-    "sorted(n for n in globals() if n in ('__builtin__', '__builtins__', '__name__'))",
+    "import sys\nsorted(n for n in globals() if n.startswith('__'))",
+    "sys.modules['__main__']",
+    "__spec__, __loader__, __package__, __doc__, type(sys.modules['__main__']).__name__",
 )

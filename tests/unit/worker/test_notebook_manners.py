@@ -35,6 +35,20 @@ def test_a_function_that_came_with_the_cell_shows_its_line_and_cell(worker: FarW
     assert "----> 2     return 1 / n" in trace
 
 
+def test_the_module_of_the_cells_has_what_every_module_has_also_after_a_reset(worker: FarWorker) -> None:
+    ask = (
+        "import sys, types\n"
+        "type(sys.modules['__main__']) is types.ModuleType, vars(sys.modules['__main__']) is globals()"
+    )
+    assert worker.run(ask).result == "(True, True)"
+    assert worker.run("__spec__, __loader__, __package__, __doc__[:21]").result == (
+        "(None, None, None, 'Automatically created')"
+    )
+    worker.run("x = 1\n%reset -f")
+    assert worker.run("'x' in globals()").result == "False"
+    assert worker.run(ask).result == "(True, True)"
+
+
 def test_a_usage_error_is_printed_and_the_error_says_that_it_was(worker: FarWorker) -> None:
     ran = worker.run("%no_such_magic")
     assert "UsageError" in ran.text("stderr")

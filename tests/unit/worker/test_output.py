@@ -5,6 +5,7 @@ import hashlib
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -221,12 +222,15 @@ def test_a_line_that_overwrites_itself_comes_ten_times_a_second_and_ends_as_it_s
 
 def test_an_animation_and_updates_of_a_display_come_ten_times_a_second(worker: FarWorker) -> None:
     animated = "from IPython.display import clear_output\n" + PROGRESS.format(say="clear_output(wait=True); display(n)")
+    began = time.monotonic()
     ran = worker.run(animated + "n")
-    assert len(ran.frames) < 50
+    # Two frames a state; a busy machine needs longer for them, and so is shown more of them.
+    assert len(ran.frames) < 20 * (time.monotonic() - began) + 38
     assert ran.messages[-2].content["data"] == {"text/plain": ran.result}
     updated = "handle = display(0, display_id=True)\n" + PROGRESS.format(say="handle.update(n)")
+    began = time.monotonic()
     ran = worker.run(updated + "n")
-    assert len(ran.frames) < 30
+    assert len(ran.frames) < 10 * (time.monotonic() - began) + 24
     assert ran.messages[-2].content["data"] == {"text/plain": ran.result}
 
 
