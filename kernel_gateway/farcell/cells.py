@@ -20,7 +20,7 @@ from farcell.packing.request import CellText, cell_of, request_of
 from farcell.packing.values import Parcel, pack
 from farcell.parties import Following, OutputScreen
 from farcell.presses import Presses
-from farcell.status import STARTING_EXECUTOR, Line
+from farcell.status import STARTING_EXECUTOR, Line, Mark
 from farcell.watch import Seen, Watch
 from farcell_protocol.errors import FarcellError, RunFailure, SessionEnded
 from farcell_protocol.frames import Message
@@ -165,7 +165,8 @@ def _leave(follower: Following, screen: OutputScreen) -> RunView:
     while not (isinstance(said := follower.next(None), follow.Changed) and _is_settled(said.view)):
         continue  # the link is down: the request is on its way until it has been heard
     follower.close()
-    screen.draw_line(Line(f"left running: run {follower.run} · %gpu attach {follower.run} shows it", "quiet"))
+    text = f"left running: run {follower.run} · %gpu attach {follower.run} shows it"
+    screen.draw_line(Line(text, "quiet", Mark(follower.run, "left")))
     return said.view
 
 

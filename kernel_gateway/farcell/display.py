@@ -74,7 +74,8 @@ class KernelScreen:
         self._line_id = self._line_id or f"farcell-{os.urandom(8).hex()}"
         content = {
             "data": {"text/plain": line.text, "text/html": line_html(line)},
-            "metadata": {},
+            # Saved with the notebook: so a page knows whose output a cell shows, and whether it is all there.
+            "metadata": {"farcell": {"run": line.mark.run, "state": line.mark.state}} if line.mark else {},
             "transient": {"display_id": self._line_id},
         }
         self._send("display_data" if first else "update_display_data", content, {}, [])

@@ -1,7 +1,7 @@
 """The one status line of a cell: what it says (pure), and when it is worth showing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from farcell_protocol.errors import ErrorInfo
@@ -20,11 +20,21 @@ Tone = Literal["busy", "quiet", "bad"]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What a line tells a front end of a run: that all of it has been shown, or that the cell was left before its
+    end."""
+
+    run: RunId
+    state: Literal["ended", "left"]
+
+
+@dataclass(frozen=True)
 class Line:
     """A status line: `busy` while something goes on, `quiet` at a good end, `bad` at any other."""
 
     text: str
     tone: Tone = "busy"
+    mark: Mark | None = field(default=None, compare=False)
 
 
 class Screen(Protocol):
@@ -81,7 +91,8 @@ def end_line(run: RunId, view: RunView | None, outcome: str, seconds: float, rea
     parts = [where, seconds_text(seconds), f"run {run}"]
     if outcome not in ("ok", "error"):
         parts.insert(0, f"{outcome}: {reason.message}" if reason else outcome)
-    return Line(" · ".join(part for part in parts if part), "quiet" if outcome in ("ok", "error") else "bad")
+    tone: Tone = "quiet" if outcome in ("ok", "error") else "bad"
+    return Line(" · ".join(part for part in parts if part), tone, Mark(run, "ended"))
 
 
 class StatusLine:

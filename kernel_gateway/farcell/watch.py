@@ -14,7 +14,7 @@ from farcell.failures import FarInterrupt, is_shown
 from farcell.inputs import Inputs, Question
 from farcell.parties import Comms, Following, OutputScreen, Steering
 from farcell.presses import Presses
-from farcell.status import Line, StatusLine, end_line, progress_line, seconds_text
+from farcell.status import Line, Mark, StatusLine, end_line, progress_line, seconds_text
 from farcell_protocol.errors import ErrorInfo, FarcellError
 from farcell_protocol.frames import Elided, End, Frame, Message, ValueBack
 from farcell_protocol.ids import RunId
@@ -235,7 +235,8 @@ class Watch:
         self._seen.presses = count
         if count > 2:
             self._follower.close()
-            self._line.finish(Line(f"left behind: run {self._seen.run} · %gpu attach shows it again", "bad"))
+            text = f"left behind: run {self._seen.run} · %gpu attach shows it again"
+            self._line.finish(Line(text, "bad", Mark(self._seen.run, "left")))
             raise FarInterrupt(f"run {self._seen.run} was left to itself; %gpu attach {self._seen.run} shows it again")
         self._backlog.pressed()
         self._say_stop()

@@ -6,12 +6,13 @@ from jupyter_server.utils import url_path_join
 from tornado.web import Application
 
 from farcell_jupyter import live
-from farcell_jupyter.routes import nodes, runs, sessions, status
+from farcell_jupyter.routes import nodes, notebook, runs, sessions, status
 
 PREFIX = "farcell"
 
 ROUTES: list[tuple[str, type[Any]]] = [
     (r"status", status.StatusHandler),
+    (r"notebook", notebook.NotebookHandler),
     (r"nodes", nodes.NodesHandler),
     (r"devices/simulate", nodes.SimulateHandler),
     (r"sessions", sessions.SessionsHandler),

@@ -110,6 +110,15 @@ def test_messages_arrive_unchanged_in_order_and_under_the_cell(front: Front) -> 
     assert reply["status"] == "ok"
 
 
+def test_the_status_line_tells_a_page_that_all_of_the_run_is_shown(front: Front) -> None:
+    front.run("far(plays([stream('x\\n'), End('ok')]))")
+    shown, _ = front.run("%%gpu H100\nprint('x')")
+    lines = [one["content"] for one in shown if "display_data" in one["msg_type"]]
+    mark = lines[-1]["metadata"]["farcell"]
+    assert mark["state"] == "ended"
+    assert f"run {mark['run']}" in lines[-1]["data"]["text/plain"]
+
+
 def test_the_far_error_is_published_once_and_stops_run_all(front: Front) -> None:
     front.run("far(plays(stream('far\\n'), error('WeirdError', 'odd'), outcome='error'))")
     messages, reply = front.run("%%gpu\nboom()")
