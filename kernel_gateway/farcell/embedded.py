@@ -17,7 +17,8 @@ from farcell import rest
 from farcell.config import Target, embedded_places
 from farcell.spawning import spawn
 from farcell.trust import own_socket, read_token
-from farcell.versions import is_older, our_version
+from farcell.versions import is_older
+from farcell_host.installed import our_version
 from farcell_protocol.errors import (
     ExecutorUnreachable,
     Unavailable,

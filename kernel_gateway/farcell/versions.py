@@ -1,18 +1,6 @@
 """Which of two versions of farcell is older."""
 
 import re
-from functools import cache
-
-
-@cache
-def our_version() -> str:
-    """The version of the farcell that runs here; "0" in a tree that was never installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("farcell")
-    except PackageNotFoundError:
-        return "0"
 
 
 def is_older(version: str, than: str) -> bool:

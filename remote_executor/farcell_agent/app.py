@@ -20,9 +20,10 @@ from farcell_agent.keeper_client import KeeperClient
 from farcell_agent.link import ExecutorEnd, Link, link_pair
 from farcell_agent.node import agent_lock, boot_id, node_id
 from farcell_agent.nvml import Nvml
-from farcell_agent.settings import token_source, worker_memory
+from farcell_agent.settings import token_source
 from farcell_agent.simulated import SimulatedDevices
 from farcell_agent.workers import Surroundings, Workers
+from farcell_host.environment import bytes_from
 from farcell_protocol.backoff import Backoff
 from farcell_protocol.directories import private_directory
 from farcell_protocol.messages.link import FromAgent, ToAgent
@@ -128,7 +129,7 @@ def run_agent(
     token = token_source(token_file, environ)
     token()
     dialler = Dialler(url, token, logger)
-    parts = Parts(where, name, simulate=simulate, worker_memory_bytes=worker_memory(environ))
+    parts = Parts(where, name, simulate=simulate, worker_memory_bytes=bytes_from(environ, "FARCELL_WORKER_MEMORY"))
     with node_agent(parts) as running:
         asyncio.run(_until_told(serve_dialled(running.agent, dialler, logger)))
 

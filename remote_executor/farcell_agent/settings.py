@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from farcell_protocol.errors import BadRequest, Unauthorized
+from farcell_protocol.errors import Unauthorized
 
 
 def token_source(token_file: Path | None, environ: Mapping[str, str]) -> Callable[[], str]:
@@ -21,20 +21,6 @@ def token_source(token_file: Path | None, environ: Mapping[str, str]) -> Callabl
         return token
 
     return read
-
-
-def worker_memory(environ: Mapping[str, str]) -> int | None:
-    """The limit of each worker in bytes, from `FARCELL_WORKER_MEMORY`; None is no limit.
-
-    Raises:
-        BadRequest: it is not a number of bytes.
-    """
-    text = environ.get("FARCELL_WORKER_MEMORY", "")
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise BadRequest(f"FARCELL_WORKER_MEMORY={text!r} must be a whole number of bytes above 0", value=text)
-    return int(text)
 
 
 def _text_of(token_file: Path) -> str:

@@ -19,11 +19,12 @@ from farcell_executor.runlogs import RunLogs
 from farcell_executor.runs import Runs
 from farcell_executor.scheduling.machine import Machine
 from farcell_executor.sessions import Sessions
-from farcell_executor.settings import Settings, program_version
+from farcell_executor.settings import Settings
 from farcell_executor.store.base import Store
 from farcell_executor.tokens import Tokens
 from farcell_executor.views import Views
 from farcell_executor.watchers import Watchers
+from farcell_host.installed import our_version
 from farcell_protocol.messages.link import FromAgent, ToAgent
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _build(
         settings=settings,
         clock=clock,
         started=clock.now(),
-        version=program_version(),
+        version=our_version(),
         driver=driver,
         logs=logs,
         tokens=tokens,

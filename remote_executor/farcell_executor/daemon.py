@@ -12,8 +12,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from farcell_executor.lock import data_lock
-from farcell_executor.settings import Settings, program_version
+from farcell_executor.settings import Settings
 from farcell_executor.sockets import address_of, listen_tcp, listen_unix
+from farcell_host.installed import our_version
 from farcell_protocol.errors import Unavailable
 
 log = logging.getLogger("farcell_executor")
@@ -45,7 +46,7 @@ def run_executor(settings: Settings, keeper: KeeperControl, on_ready: Callable[[
         if settings.port is not None:
             sockets.append(stack.enter_context(listen_tcp(settings.host, settings.port)))
         address = address_of(sockets[-1])
-        lock.write(address=address, version=program_version())
+        lock.write(address=address, version=our_version())
         _start(keeper)
         try:
             _serve(settings, sockets, lambda: on_ready(address))

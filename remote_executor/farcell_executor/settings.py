@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from farcell_host.environment import bytes_from
 from farcell_protocol.errors import BadRequest
 from farcell_protocol.places import Places, data_directory, places
 
@@ -14,14 +14,6 @@ DEFAULT_NODE_GRACE_S = 600.0
 DAY_S = 86400.0
 DEFAULT_KEEP_DAYS = 30.0
 DEFAULT_KEEP_BYTES = 10 * 2**30
-
-
-def program_version() -> str:
-    """The version of the installed farcell; "0" in a tree that was never installed."""
-    try:
-        return version("farcell")
-    except PackageNotFoundError:
-        return "0"
 
 
 @dataclass(frozen=True)
@@ -76,9 +68,9 @@ def settings_from(
         simulate=environ.get("FARCELL_SIMULATE", "") if simulate is None else simulate,
         fault_at=environ.get("FARCELL_FAULT_AT", ""),
         node_grace_s=_above_zero(environ, "FARCELL_NODE_GRACE_S", DEFAULT_NODE_GRACE_S),
-        worker_memory_bytes=_bytes(environ, "FARCELL_WORKER_MEMORY"),
+        worker_memory_bytes=bytes_from(environ, "FARCELL_WORKER_MEMORY"),
         keep_runs_s=_above_zero(environ, "FARCELL_KEEP_DAYS", DEFAULT_KEEP_DAYS, "days") * DAY_S,
-        keep_logs_bytes=_bytes(environ, "FARCELL_KEEP_BYTES") or DEFAULT_KEEP_BYTES,
+        keep_logs_bytes=bytes_from(environ, "FARCELL_KEEP_BYTES") or DEFAULT_KEEP_BYTES,
     )
 
 
@@ -93,12 +85,3 @@ def _above_zero(environ: Mapping[str, str], name: str, default: float, unit: str
     if value <= 0:
         raise BadRequest(f"{name}={text!r} must be a number of {unit} above 0", variable=name, value=text)
     return value
-
-
-def _bytes(environ: Mapping[str, str], name: str) -> int | None:
-    text = environ.get(name)
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise BadRequest(f"{name}={text!r} must be a whole number of bytes above 0", variable=name, value=text)
-    return int(text)
