@@ -181,7 +181,7 @@ def node_agent(parts: Parts) -> Iterator[RunningAgent]:
     """
     where = parts.places
     private_directory(where.data)
-    with agent_lock(where):
+    with agent_lock(where) as is_held:
         simulated = SimulatedDevices(node_id(where.node_file), where.simulated_devices)
         simulated.add(parts.simulate)
         devices = Devices(parts.nvml or Nvml(), simulated)
@@ -190,7 +190,7 @@ def node_agent(parts: Parts) -> Iterator[RunningAgent]:
             yield running
         finally:
             devices.close()
-            if dismiss_keeper(where, once_idle=running.for_good):
+            if is_held() and dismiss_keeper(where, once_idle=running.for_good):
                 simulated.forget()
 
 

@@ -3,10 +3,11 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from farcell_protocol.directories import is_still
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.ids import NodeId, is_id, new_node_id
 from farcell_protocol.places import Places
@@ -38,8 +39,10 @@ def boot_id() -> str:
 
 
 @contextmanager
-def agent_lock(places: Places) -> Iterator[None]:
+def agent_lock(places: Places) -> Iterator[Callable[[], bool]]:
     """Hold the data directory for this agent; the kernel lets go of it whatever ends the process.
+
+    Yields what says whether it is still this directory: a keeper in another one is somebody else's.
 
     Raises:
         DataDirectoryInUse: another agent holds it; `pid` says which.
@@ -52,7 +55,7 @@ def agent_lock(places: Places) -> Iterator[None]:
             raise _in_use(places, os.pread(fd, 4096, 0)) from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": os.getpid()}).encode(), 0)
-        yield
+        yield lambda: is_still(os.fstat(fd), places.agent_lock)
     finally:
         os.close(fd)
 

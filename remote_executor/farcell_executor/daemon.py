@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from farcell_executor.lock import data_lock
+from farcell_executor.lock import DataLock, data_lock
 from farcell_executor.settings import Settings
 from farcell_executor.sockets import address_of, listen_tcp, listen_unix
 from farcell_host.installed import our_version
+from farcell_protocol.directories import remove_if_still
 from farcell_protocol.errors import Unavailable
 
 log = logging.getLogger("farcell_executor")
@@ -42,14 +43,14 @@ def run_executor(settings: Settings, keeper: KeeperControl, on_ready: Callable[[
     with ExitStack() as stack:
         lock = stack.enter_context(data_lock(places))
         sockets = [stack.enter_context(listen_unix(places.executor_socket))]
-        stack.callback(places.executor_socket.unlink, missing_ok=True)
+        stack.callback(remove_if_still, places.executor_socket.stat(), places.executor_socket)
         if settings.port is not None:
             sockets.append(stack.enter_context(listen_tcp(settings.host, settings.port)))
         address = address_of(sockets[-1])
         lock.write(address=address, version=our_version())
         _start(keeper)
         try:
-            _serve(settings, sockets, lambda: on_ready(address))
+            _serve(settings, sockets, lock, lambda: on_ready(address))
         except BaseException:
             keeper.dismiss()
             raise
@@ -80,9 +81,9 @@ def _start(keeper: KeeperControl) -> None:
         log.error("%s", err)
 
 
-def _serve(settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
+def _serve(settings: Settings, sockets: list[socket.socket], lock: DataLock, on_ready: Callable[[], None]) -> None:
     import uvloop
 
     from farcell_executor.server import serve_until_told
 
-    uvloop.run(serve_until_told(settings, sockets, lambda _: on_ready()))
+    uvloop.run(serve_until_told(settings, sockets, lock, lambda _: on_ready()))

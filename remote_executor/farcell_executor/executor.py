@@ -25,7 +25,7 @@ from farcell_executor.store.base import Noun
 from farcell_executor.tokens import Tokens
 from farcell_executor.views import Views
 from farcell_executor.watchers import Watchers
-from farcell_protocol.errors import SessionEnded
+from farcell_protocol.errors import ErrorInfo, SessionEnded
 from farcell_protocol.ids import WorkerId
 from farcell_protocol.messages.api import ExecutorView, Stopped
 
@@ -88,13 +88,16 @@ class Executor:
         """The view with what only admins may see."""
         return msgspec.structs.replace(view, pid=os.getpid(), data_directory=str(self.settings.places.data))
 
-    async def stop(self) -> Stopped:
-        """Take no more runs, end all sessions, wait until their workers are gone, then leave."""
+    async def stop(self, reason: ErrorInfo | None = None, *, for_good: bool = True) -> Stopped:
+        """Take no more runs, end all sessions for `reason`, wait until their workers are gone, then leave.
+
+        `for_good` asks the keeper to leave too, once its last worker has.
+        """
         self.runs.draining = True
         await self._wait_for_own_node()
         machine = self.driver.machine
         before = self._alive()
-        reason = SessionEnded("the executor was stopped").info()
+        reason = reason or SessionEnded("the executor was stopped").info()
         for session in list(machine.sessions):
             self.driver.post(events.SessionStopRequested(session, reason, 1.0))
         await self.driver.feed(events.Ticked())
@@ -103,8 +106,9 @@ class Executor:
                 await self.bulletin.until(self._nothing_lives)
         except TimeoutError:
             log.warning("leaving with %d workers that did not end in time", len(machine.workers))
-        for leave in self.for_good:
-            leave()
+        if for_good:
+            for leave in self.for_good:
+                leave()
         self.leaving.set()
         left = self._alive()
         return Stopped(ended=len(before - left), left=len(left))

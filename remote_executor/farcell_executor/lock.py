@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from farcell_protocol.directories import is_still
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.places import Places
 
@@ -19,8 +20,13 @@ IN_USE = 75
 class DataLock:
     """The held lock. Its text names the holder: pid, address and version, as JSON."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
+        self.path = path
+
+    def is_in_place(self) -> bool:
+        """Whether others find it at its path: else the data directory was deleted or replaced, and with it we are."""
+        return is_still(os.fstat(self._descriptor), self.path)
 
     def write(self, *, address: str, version: str) -> None:
         """Say who holds it, in one write: whoever reads meanwhile sees the old text or the new."""
@@ -42,7 +48,7 @@ def data_lock(places: Places) -> Iterator[DataLock]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _in_use(places) from None
-        yield DataLock(descriptor)
+        yield DataLock(descriptor, places.executor_lock)
     finally:
         os.close(descriptor)
 

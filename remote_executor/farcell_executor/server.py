@@ -11,6 +11,8 @@ import uvicorn
 from farcell_executor.api.routes import api
 from farcell_executor.app import running
 from farcell_executor.executor import Executor
+from farcell_executor.ground import leave_when_gone
+from farcell_executor.lock import DataLock
 from farcell_executor.settings import Settings
 from farcell_protocol.framing import MAX_RECORD_BYTES
 from farcell_protocol.pings import PING_S, SILENCE_S
@@ -36,16 +38,24 @@ class _Server(uvicorn.Server):
 
 
 async def serve_until_told(
-    settings: Settings, sockets: list[socket.socket], on_ready: Callable[[Executor], None]
+    settings: Settings, sockets: list[socket.socket], lock: DataLock, on_ready: Callable[[Executor], None]
 ) -> None:
-    """Run an executor on these sockets until SIGTERM, SIGINT, `stop`, `drain` or idleness. Workers go on."""
+    """Run an executor on these sockets until SIGTERM, SIGINT, `stop`, `drain` or idleness. Workers go on.
+
+    They end with it where its data directory is gone: nobody could find them any more.
+    """
     async with running(settings) as executor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, executor.drain)
         # A daemon has no terminal whose end would matter; one in the foreground outlives its terminal's.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        await serve(executor, sockets, on_ready)
+        watching = asyncio.create_task(leave_when_gone(executor, lock), name="watch the data directory")
+        try:
+            await serve(executor, sockets, on_ready)
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
 
 
 async def serve(executor: Executor, sockets: list[socket.socket], on_ready: Callable[[Executor], None]) -> None:

@@ -11,13 +11,16 @@ from farcell_keeper import cgroups, journal, spool, startup
 from farcell_keeper.keeper import Keeper
 from farcell_keeper.loop import Loop, watch_signals
 from farcell_keeper.visitors import Visitors
-from farcell_protocol.directories import private_directory
-from farcell_protocol.errors import DataDirectoryInUse, DirectoryNotOurs
+from farcell_protocol.directories import private_directory, remove_if_still
+from farcell_protocol.errors import DataDirectoryInUse, DirectoryNotOurs, DiskFailed
 from farcell_protocol.places import Places
 
 EXIT_IN_USE = 75
 """EX_TEMPFAIL of sysexits(3): another keeper is there already."""
 
+
+_LOOK_S = 10.0
+"""How often it is looked whether the lock file is there. An executor looks more often, and has more to say."""
 
 _CLEAR_TRIES = 100
 _CLEAR_AGAIN_S = 0.05
@@ -66,22 +69,44 @@ def _keep(places: Places, lock: startup.Lock, options: argparse.Namespace) -> No
     groups = cgroups.open_cgroups(os.getpid(), cgroups.own_homes())
     lock.write(pid=os.getpid(), cgroup=str(groups.path) if groups else None)
     keeper = Keeper(loop, places.spool, groups, idle_exit_s=options.idle_exit_s)
+    _watch_ground(loop, lock, keeper)
     watch_signals(loop, keeper.signalled, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    listener = startup.listen(places)
+    mine = places.keeper_socket.stat()
     visitors = Visitors(
         loop,
-        startup.listen(places),
+        listener,
         greeted=keeper.greeted,
         obey=keeper.obey,
         drained=keeper.has_room,
-        left=keeper.agent_left,
+        left=partial(_agent_left, lock, keeper),
     )
     journal.note(f"ready at {places.keeper_socket}")
     _say_ready(options.ready_fd)
     loop.run()
     visitors.close()
-    places.keeper_socket.unlink(missing_ok=True)
+    remove_if_still(mine, places.keeper_socket)
     keeper.close()
     lock.write()
+
+
+def _watch_ground(loop: Loop, lock: startup.Lock, keeper: Keeper) -> None:
+    if _has_ground(lock, keeper):
+        loop.after(_LOOK_S, partial(_watch_ground, loop, lock, keeper))
+
+
+def _agent_left(lock: startup.Lock, keeper: Keeper) -> None:
+    keeper.agent_left()
+    _has_ground(lock, keeper)
+
+
+def _has_ground(lock: startup.Lock, keeper: Keeper) -> bool:
+    """Whether we are still to be found; with nobody able to reach them, workers must not stay."""
+    if lock.is_in_place():
+        return True
+    folder = lock.path.parent
+    keeper.end_all(DiskFailed(f"the data directory {folder} was deleted or replaced under it", path=str(folder)))
+    return False
 
 
 def _clear_remains(places: Places, lock: startup.Lock, loop: Loop) -> None:

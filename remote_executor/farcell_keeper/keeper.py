@@ -15,7 +15,7 @@ from farcell_keeper.processes import Children
 from farcell_keeper.runs import KeptRun, Remembered, Runs
 from farcell_keeper.workers import Worker
 from farcell_keeper.zygotes import Zygotes
-from farcell_protocol.errors import BadRequest, ErrorInfo, NotFound, SessionEnded, Unavailable, WorkerNotStarted
+from farcell_protocol.errors import BadRequest, FarcellError, NotFound, SessionEnded, Unavailable, WorkerNotStarted
 from farcell_protocol.ids import RunId, WorkerId, is_id
 from farcell_protocol.messages import keeping as k
 from farcell_protocol.messages.work import Tell
@@ -191,11 +191,15 @@ class Keeper:
         if signal.SIGCHLD in numbers:
             self._children.reap()
         if signal.SIGTERM in numbers and not self._quitting:
-            journal.note("asked to end: stopping all workers")
-            self._quitting = True
-            reason: ErrorInfo = SessionEnded("the keeper of that GPU host was told to end").info()
-            for worker in list(self._workers.values()):
-                worker.stop(_LAST_GRACE_S, reason)
+            self.end_all(SessionEnded("the keeper of that GPU host was told to end"))
+        self._look_whether_idle()
+
+    def end_all(self, why: FarcellError) -> None:
+        """Stop all workers for this reason, start no more, and leave."""
+        journal.note(f"stopping all workers: {why}")
+        self._quitting = True
+        for worker in list(self._workers.values()):
+            worker.stop(_LAST_GRACE_S, why.info())
         self._look_whether_idle()
 
     @property

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from farcell_keeper import journal
+from farcell_protocol.directories import is_still
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.places import Places
 
@@ -28,6 +29,7 @@ class Lock:
         Raises:
             DataDirectoryInUse: another keeper holds it; `pid` says which.
         """
+        self.path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         text = os.pread(self._fd, 65536, 0)
         try:
@@ -38,6 +40,10 @@ class Lock:
             raise DataDirectoryInUse(f"the keeper with pid {pid} holds {path}", pid=pid) from err
         self.before = _facts(text)
         """What the keeper before us wrote; empty if it left in order."""
+
+    def is_in_place(self) -> bool:
+        """Whether others find it at its path: else the data directory was deleted or replaced under us."""
+        return is_still(os.fstat(self._fd), self.path)
 
     def write(self, **facts: object) -> None:
         """Say who holds it; with nothing, that nobody does."""

@@ -22,3 +22,24 @@ def private_directory(path: Path) -> None:
         )
     if found.st_mode & 0o077:
         path.chmod(0o700)
+
+
+def is_still(made: os.stat_result, path: Path) -> bool:
+    """Whether `path` is the very file that `made` describes, which somebody holds open; neither removed nor replaced.
+
+    A disk that cannot be asked is no reason to believe that it is gone.
+    """
+    try:
+        found = path.stat(follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return os.path.samestat(made, found)
+
+
+def remove_if_still(made: os.stat_result, path: Path) -> None:
+    """Remove a socket's file of ours, unless there is a successor's by now."""
+    # The number of a file that was closed is soon given to another.
+    if is_still(made, path) and path.stat(follow_symlinks=False).st_mtime_ns == made.st_mtime_ns:
+        path.unlink(missing_ok=True)
