@@ -15,6 +15,7 @@ from farcell.inputs import Inputs, Question
 from farcell.parties import Comms, Following, OutputScreen, Steering
 from farcell.presses import Presses
 from farcell.status import Line, Mark, StatusLine, end_line, progress_line, seconds_text
+from farcell.stopping import Stopping
 from farcell_protocol.errors import ErrorInfo, FarcellError
 from farcell_protocol.frames import Elided, End, Frame, Message, ValueBack
 from farcell_protocol.ids import RunId
@@ -65,7 +66,6 @@ class Watch:
     ) -> None:
         self._comms = comms
         self._follower = follower
-        self._client = client
         self._screen = screen
         self._on_view = on_view
         self._clock = clock
@@ -73,7 +73,7 @@ class Watch:
         self._since = self._born = clock()
         self._down_since: float | None = None
         self._down_why = ""
-        self._trouble = ""
+        self._stopping = Stopping(client, follower.run)
         self._seen = Seen(follower.run)
         self._backlog = Backlog(clock)
         self._bounds = Bounds(follower.run, clock, limits_in(os.environ))
@@ -140,7 +140,7 @@ class Watch:
                 self._down_since, self._down_why = self._clock(), why
             case follow.LinkUp():
                 self._down_since = None
-                if self._trouble:
+                if self._stopping.trouble:
                     self._say_stop()
 
     def _see(self, view: RunView) -> None:
@@ -226,9 +226,9 @@ class Watch:
             return Line(f"link down ({self._down_why}); the run goes on, its output will follow · {gone}", "bad")
         if self._seen.presses == 1:
             text = "interrupting…; press again to stop the session's worker (variables are lost)"
-            return Line(text + self._trouble)
+            return Line(text + self._stopping.trouble)
         if self._seen.presses > 1:
-            return Line("stopping the worker…; press again to leave the run to itself" + self._trouble, "bad")
+            return Line("stopping the worker…; press again to leave the run to itself" + self._stopping.trouble, "bad")
         return progress_line(self._seen.view, now - self._since)
 
     def _pressed(self, count: int) -> None:
@@ -242,12 +242,7 @@ class Watch:
         self._say_stop()
 
     def _say_stop(self) -> None:
-        stop = self._client.interrupt if self._seen.presses == 1 else self._client.cancel
-        try:
-            stop(self._seen.run)
-            self._trouble = ""
-        except FarcellError as err:
-            self._trouble = f" — could not be said yet: {err.message}"
+        self._stopping.say(self._seen.presses)
         self._line.reveal(self._now_says())
 
     def _finish_line(self) -> None:
