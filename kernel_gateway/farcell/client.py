@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
-from farcell import blocking, embedded, rest
-from farcell.config import Target
+from farcell import blocking, embedded
 from farcell.follow import Follower, Inbox
 from farcell.stream import Stream
 from farcell.tells import update_in
+from farcell_host import rest
+from farcell_host.target import Target
 from farcell_protocol.errors import ExecutorUnreachable, Unavailable
 from farcell_protocol.framing import check_payload
 from farcell_protocol.ids import RunId, SessionId, new_tell_id

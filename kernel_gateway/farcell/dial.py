@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from farcell import rest
-from farcell.config import Target
+from farcell_host import rest
+from farcell_host.target import Target
 from farcell_protocol.errors import FarcellError, Forbidden, MessageTooLarge
 from farcell_protocol.framing import MAX_RECORD_BYTES, pack
 from farcell_protocol.pings import PING_S, SILENCE_S

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from farcell import rest
-from farcell.config import Target, embedded_places
+from farcell.config import embedded_places
 from farcell.spawning import spawn
 from farcell.trust import own_socket, read_token
 from farcell.versions import is_older
+from farcell_host import rest
 from farcell_host.installed import our_version
+from farcell_host.target import Target
 from farcell_protocol.errors import (
     ExecutorUnreachable,
     Unavailable,

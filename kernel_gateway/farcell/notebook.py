@@ -11,6 +11,7 @@ from farcell.exchange.homeward import Departure
 from farcell.exchange.sessions import Sessions
 from farcell.options import CellOptions
 from farcell.parties import OutputScreen
+from farcell_host.target import Target
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.api import RunView
 
@@ -25,7 +26,7 @@ OnStart = Callable[[str], None] | None
 """Called with a line to show if an embedded executor has to be started."""
 
 
-def dial_executor(target: config.Target, on_start: OnStart) -> "Client":
+def dial_executor(target: Target, on_start: OnStart) -> "Client":
     """A connected client of that executor; `on_start` is called if the embedded one has to be started.
 
     Raises:
@@ -55,14 +56,14 @@ class Notebook:
     sessions: Sessions = field(default_factory=Sessions)
     left: dict[RunId, Departure] = field(default_factory=dict)
     seen: set[RunId] = field(default_factory=set)
-    dial: "Callable[[config.Target, OnStart], Client]" = dial_executor
+    dial: "Callable[[Target, OnStart], Client]" = dial_executor
     keep_result: Callable[[Any], object] = lambda value: None
     use: CellOptions | None = None
     comms: "FarComms | None" = None
     number_of: Callable[[str], int] = lambda file: 0
     _client: "Client | None" = None
     _tell: OnStart = None
-    _target: config.Target | None = None
+    _target: Target | None = None
 
     def client(self, on_start: OnStart = None) -> "Client":
         """A connected client of the executor in force; `on_start` is called if an embedded one is to be started.

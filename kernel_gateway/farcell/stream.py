@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from farcell.config import Target
 from farcell.dial import Link, dial
 from farcell.follow import Inbox, LinkDown, LinkUp
 from farcell.lines import Lines
 from farcell.tells import AGAIN_S, Update
+from farcell_host.target import Target
 from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import FarcellError, MessageTooLarge, Unavailable
 from farcell_protocol.framing import unpack

@@ -3,6 +3,7 @@
 import os
 import stat
 
+from farcell_host.target import socket_url
 from farcell_protocol.errors import ExecutorUnreachable, Unauthorized
 from farcell_protocol.places import Places
 
@@ -29,7 +30,7 @@ def own_socket(places: Places) -> str | None:
         raise ExecutorUnreachable(
             f"{path.parent} can be written by others: chmod 700 {path.parent}", path=str(path.parent)
         )
-    return f"unix://{path}"
+    return socket_url(path)
 
 
 def read_token(places: Places) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from farcell.config import Target
 from farcell.dial import Link, dial
 from farcell.stream import FIRST_WAIT_S, LONGEST_WAIT_S
 from farcell_jupyter import messages

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 
-from farcell import embedded, rest
-from farcell.config import Target, target
+from farcell import embedded
+from farcell.config import target
+from farcell_host import rest
+from farcell_host.target import Target
 
 
 def find() -> Target:

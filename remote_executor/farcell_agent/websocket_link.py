@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -169,7 +169,7 @@ def websocket_address(url: str) -> tuple[str, str]:
     """
     parts = urlsplit(url)
     if parts.scheme == "unix" and parts.path:
-        return "unix", parts.path
+        return "unix", unquote(parts.path)
     schemes = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}
     if parts.scheme not in schemes or not parts.netloc:
         raise BadRequest(

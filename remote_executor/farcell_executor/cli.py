@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from farcell_executor.calls import Caller, find, segment
+from farcell_executor.calls import Caller, find
 from farcell_executor.lock import IN_USE
 from farcell_executor.settings import DEFAULT_PORT
+from farcell_host.rest import segment
 from farcell_protocol.errors import BadRequest, DataDirectoryInUse, FarcellError
 from farcell_protocol.ids import NodeId
 from farcell_protocol.places import Places, data_directory, places

@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+from farcell_host.target import socket_url
 from farcell_protocol.errors import BadRequest, Unavailable
 
 _BACKLOG = 512
@@ -55,6 +56,6 @@ def address_of(listener: socket.socket) -> str:
     """The address of a socket as it is written in the lock file: `unix:///path` or `http://127.0.0.1:8765`."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
-        return f"unix://{name}"
+        return socket_url(name)
     host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
     return f"http://{host}:{name[1]}"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from jupyter_server.base.handlers import APIHandler
 
-from farcell import rest
+from farcell_host import rest
 from farcell_jupyter import upstream
 from farcell_protocol.errors import BadRequest, ErrorInfo, FarcellError
 

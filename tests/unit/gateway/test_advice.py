@@ -2,9 +2,9 @@
 
 import re
 
-from farcell.config import Target
 from farcell.options import parse_command
-from farcell.rest import refusal
+from farcell_host.rest import refusal
+from farcell_host.target import Target
 
 
 def test_who_comes_without_a_token_is_told_a_command_that_is_understood() -> None:

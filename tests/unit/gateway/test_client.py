@@ -13,8 +13,8 @@ import pytest
 
 from farcell import dial, follow
 from farcell.client import Client
-from farcell.config import Target
 from farcell.follow import HELD_BYTES, Batch, Changed, Event, Follower, LinkDown, LinkUp
+from farcell_host.target import Target
 from farcell_protocol.errors import (
     ExecutorUnreachable,
     MessageTooLarge,

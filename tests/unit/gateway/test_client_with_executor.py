@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from farcell.client import Client
-from farcell.config import Target, target
+from farcell.config import target
 from farcell.embedded import find
 from farcell.follow import Batch, Changed, Event, Follower, LinkDown, LinkUp
+from farcell_host.target import Target
 from farcell_protocol.errors import ExecutorUnreachable, NotFound, Unauthorized
 from farcell_protocol.frames import End, Message
 from farcell_protocol.ids import new_run_id

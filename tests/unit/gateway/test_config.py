@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from farcell import config
-from farcell.config import Target, check_url, is_loopback, target
+from farcell.config import target
 from farcell.versions import is_older
+from farcell_host.target import Target
 from farcell_protocol.backoff import Backoff
-from farcell_protocol.errors import BadRequest
 
 
 @pytest.fixture(autouse=True)
@@ -35,41 +35,6 @@ def test_the_embedded_executors_socket_lies_where_its_data_directory_says() -> N
     made = target({"HOME": "/home/u", "FARCELL_DATA": "/data"})
     assert made == Target("unix:///data/run/executor.sock", None, embedded=True)
     assert made.socket_path == "/data/run/executor.sock"
-
-
-def test_a_token_is_never_shown() -> None:
-    assert "secret" not in repr(Target("http://h", "secret", embedded=False))
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8765", "https://h", "https://h/farcell", "unix:///run/e.sock"])
-def test_addresses_that_can_be_read(url: str) -> None:
-    assert check_url(f" {url}/ ") == url
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "host:8765",
-        "ftp://h",
-        "http://",
-        "http://h:port",
-        "http://h:99999",
-        "unix://",
-        "http://u:p@h",
-        "http://h/?q=1",
-    ],
-)
-def test_addresses_that_cannot_be_read_are_refused_with_an_example(url: str) -> None:
-    with pytest.raises(BadRequest, match=r"write http://127\.0\.0\.1:8765"):
-        check_url(url)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"), [("localhost", True), ("127.0.0.9", True), ("::1", True), ("10.0.0.1", False)]
-)
-def test_the_loopback_is_known_by_its_addresses(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from farcell import embedded, rest
+from farcell import embedded
 from farcell.client import Client
-from farcell.config import Target, embedded_places, target
+from farcell.config import embedded_places, target
 from farcell.embedded import find, find_or_start
 from farcell.spawning import spawn
+from farcell_host import rest
+from farcell_host.target import Target
 from farcell_protocol.errors import ExecutorUnreachable, Unauthorized, VersionMismatch
 from farcell_protocol.messages.api import ExecutorView
 from farcell_protocol.places import Places
@@ -174,9 +176,9 @@ def test_one_too_new_for_our_protocol_is_left_alone_and_named(home: Home) -> Non
 def test_one_too_old_for_our_protocol_is_replaced(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home.start(STUB_VERSION="0.0.1")
     monkeypatch.setattr("farcell_protocol.version.PROTOCOL", 3)
-    for module in ("farcell_protocol.version", "farcell.rest", "farcell.embedded"):
+    for module in ("farcell_protocol.version", "farcell_host.rest", "farcell.embedded"):
         monkeypatch.setattr(f"{module}.OLDEST", 2)
-    monkeypatch.setattr("farcell.rest.PROTOCOL", 3)
+    monkeypatch.setattr("farcell_host.rest.PROTOCOL", 3)
     home.start(STUB_PROTOCOL="3;2")
     assert [alive(pid) for pid in home.pids] == [False, True]
 

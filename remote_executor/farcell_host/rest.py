@@ -1,15 +1,19 @@
-"""The executor's REST routes over http.client: one connection per call, on a Unix socket, TCP or TLS."""
+"""The executor's REST routes over http.client: one connection per call, on a Unix socket, TCP or TLS.
+
+For who may wait for the answer: the SDK in the thread of a cell, and the commands.
+"""
 
 import http.client
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from farcell.config import Target
+from farcell_host.target import Target
 from farcell_protocol.errors import (
     ErrorInfo,
     ExecutorUnreachable,
@@ -79,41 +83,38 @@ def call_raw(
 ) -> bytes:
     """Like `call`, for an answer that is not JSON. `oldest` is for a word that is the same in every
     version of the protocol, said to an executor older than we can otherwise speak to."""
-    link = _connection(target, timeout_s)
-    try:
-        data = None if body is None else msgspec.json.encode(body)
-        extra = {} if data is None else {"Content-Type": "application/json"}
-        link.request(
-            method,
-            urlsplit(target.url).path * (target.socket_path is None) + "/v1" + path,
-            data,
-            headers(target, oldest) | extra,
-        )
-        answer = link.getresponse()
-        content = answer.read()
-    except (OSError, http.client.HTTPException) as err:
-        raise unreachable(target, err) from err
-    finally:
-        link.close()
-    if answer.status >= 400:
-        raise refusal(target, answer.status, content, answer.getheader(PROTOCOL_HEADER))
-    if oldest == OLDEST:
-        check_protocol(target, answer.getheader(PROTOCOL_HEADER))
-    return content
+    with _answer(target, method, path, body, timeout_s, oldest) as answer:
+        return answer.read()
 
 
-def chunks(target: Target, method: str, path: str) -> Iterator[bytes]:
-    """Like `call_raw`, for an answer of any length, in pieces; asked when the first is taken."""
-    link = _connection(target, ANSWER_S)
-    try:
-        link.request(
-            method, urlsplit(target.url).path * (target.socket_path is None) + "/v1" + path, None, headers(target)
-        )
-        answer = link.getresponse()
-        if answer.status >= 400:
-            raise refusal(target, answer.status, answer.read(), answer.getheader(PROTOCOL_HEADER))
+def chunks(
+    target: Target, method: str, path: str, body: object = None, timeout_s: float | None = ANSWER_S
+) -> Iterator[bytes]:
+    """Like `call_raw`, for an answer of any length, in pieces; asked when the first is taken. `timeout_s` is for each
+    piece, None waits for ever."""
+    with _answer(target, method, path, body, timeout_s, OLDEST) as answer:
         while piece := answer.read1(_PIECE_BYTES):
             yield piece
+
+
+@contextmanager
+def _answer(
+    target: Target, method: str, path: str, body: object, timeout_s: float | None, oldest: int
+) -> Iterator[http.client.HTTPResponse]:
+    """Ask, and give the answer to be read, unless it is a refusal or in a protocol that we do not speak."""
+    link = _connection(target, timeout_s)
+    data = None if body is None else msgspec.json.encode(body)
+    extra = {} if data is None else {"Content-Type": "application/json"}
+    prefix = "" if target.socket_path is not None else urlsplit(target.url).path
+    try:
+        link.request(method, f"{prefix}/v1{path}", data, headers(target, oldest) | extra)
+        answer = link.getresponse()
+        protocol = answer.getheader(PROTOCOL_HEADER)
+        if answer.status >= 400:
+            raise refusal(target, answer.status, answer.read(), protocol)
+        if oldest == OLDEST:
+            check_protocol(target, protocol)
+        yield answer
     except (OSError, http.client.HTTPException) as err:
         raise unreachable(target, err) from err
     finally:
@@ -187,7 +188,7 @@ def _token_advice(target: Target) -> str:
     return f"{target.url} does not accept the token {known}…: it is wrong, expired or revoked; ask for another"
 
 
-def _connection(target: Target, timeout_s: float) -> http.client.HTTPConnection:
+def _connection(target: Target, timeout_s: float | None) -> http.client.HTTPConnection:
     path = target.socket_path
     if path is not None:
         return _UnixConnection(path, timeout_s)
@@ -215,7 +216,7 @@ def _proxy(scheme: str, host: str) -> tuple[str, int] | None:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
+    def __init__(self, path: str, timeout_s: float | None) -> None:
         super().__init__("farcell", timeout=timeout_s)
         self._path = path
 
