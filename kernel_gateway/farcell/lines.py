@@ -166,7 +166,10 @@ class Lines:
             case Refused(run=None, error=error):
                 self.fail_unsent(error_from(error))
             case Refused(run=run, error=error) if run in self._lines:
-                self._fail(self._lines[run], error_from(error))
+                line = self._lines[run]
+                # Of an executor that leaves: this link ends in a moment, and the next one begins with the request.
+                if line.unsent is None or not error.fields.get("leaving"):
+                    self._fail(line, error_from(error))
         return []
 
     def _confirmed(self, line: FollowedRun) -> list[FromClient]:

@@ -191,7 +191,7 @@ def _failed_write(run: RunId, folder: Path, err: OSError) -> DiskFailed:
     if err.errno in _NO_ROOM:
         return DiskFull(f"{said}; free space under {folder} and run it again", run=run, errno=err.errno)
     return DiskFailed(
-        f"{said}; {folder} must be there and writable: see to that, or `farcell stop`, and run it again",
+        f"{said}; {folder} must be there and writable: see to that and run it again",
         run=run,
         path=str(folder),
         errno=err.errno,

@@ -176,7 +176,7 @@ class Runs:
 
     def _check_open(self, request: RunRequest) -> None:
         if self.draining:
-            raise Unavailable("this executor is leaving; its successor takes the run")
+            raise Unavailable("this executor is leaving; its successor takes the run", leaving=True)
         if self._driver.trouble is not None:
             raise error_from(self._driver.trouble)
         check_payload(len(request.payload), "the cell and its values are")

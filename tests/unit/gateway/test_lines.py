@@ -4,11 +4,12 @@ import pytest
 
 from farcell.follow import HELD_BYTES, Changed, Encoded, Inbox, Item
 from farcell.lines import MOST_TRIES, Lines
-from farcell_protocol.errors import FarcellError, StreamGap
+from farcell_protocol.errors import FarcellError, StreamGap, Unavailable
 from farcell_protocol.ids import RunId, SessionId
 from farcell_protocol.messages.api import (
     Follow,
     Interpreter,
+    Refused,
     RunChanged,
     RunFrames,
     RunRequest,
@@ -66,6 +67,17 @@ def test_a_new_link_repeats_a_request_until_it_is_confirmed_and_then_follows_fro
     assert lines.opening() == [Follow(RUN, 0)]
     lines.receive(frames(1, 3), 1)
     assert lines.opening() == [Follow(RUN, 3)]
+
+
+def test_a_request_that_an_executor_refuses_because_it_leaves_goes_to_the_next(inbox: Inbox) -> None:
+    lines = Lines()
+    lines.submit(REQUEST, inbox)
+    assert lines.receive(Refused(RUN, Unavailable("leaving", leaving=True).info()), 1) == []
+    assert (taken(inbox), lines.opening()) == ([], [Submit(REQUEST)])
+    lines.receive(Refused(RUN, Unavailable("its store takes nothing").info()), 1)
+    (error,) = taken(inbox)
+    assert isinstance(error, Unavailable)
+    assert lines.opening() == []
 
 
 def test_frames_seen_before_are_not_handed_on_again(following: Lines, inbox: Inbox) -> None:
