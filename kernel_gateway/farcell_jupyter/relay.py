@@ -11,6 +11,7 @@ import msgspec
 
 from farcell.dial import Link, dial
 from farcell.stream import FIRST_WAIT_S, LONGEST_WAIT_S
+from farcell_host.target import Target
 from farcell_jupyter import messages
 from farcell_protocol.backoff import Backoff
 from farcell_protocol.errors import ErrorInfo, FarcellError, FramingError, Unavailable
