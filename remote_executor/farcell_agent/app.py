@@ -23,9 +23,9 @@ from farcell_agent.nvml import Nvml
 from farcell_agent.settings import token_source
 from farcell_agent.simulated import SimulatedDevices
 from farcell_agent.workers import Surroundings, Workers
+from farcell_host.directories import private_directory
 from farcell_host.environment import bytes_from
 from farcell_protocol.backoff import Backoff
-from farcell_protocol.directories import private_directory
 from farcell_protocol.messages.link import FromAgent, ToAgent
 from farcell_protocol.places import Places, data_directory, places
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from farcell_protocol.directories import private_directory
+from farcell_host.directories import private_directory
 from farcell_protocol.errors import Unavailable, error_from
 from farcell_protocol.framing import RecordReader, encode, unpack
 from farcell_protocol.messages.keeping import FromKeeper, Greet, KeeperRefused, Quit, WarmUp, Welcome

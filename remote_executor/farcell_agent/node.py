@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from farcell_protocol.directories import is_still
+from farcell_host.directories import is_still
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.ids import NodeId, is_id, new_node_id
 from farcell_protocol.places import Places

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from farcell_executor.lock import IN_USE
 from farcell_executor.settings import settings_from
-from farcell_protocol.directories import private_directory
+from farcell_host.directories import private_directory
 from farcell_protocol.errors import DataDirectoryInUse, FarcellError
 
 

@@ -48,7 +48,7 @@ def up(
     from farcell_agent.keeper import dismiss_keeper, start_keeper
     from farcell_executor.daemon import KeeperControl, run_executor
     from farcell_executor.settings import settings_from
-    from farcell_protocol.directories import private_directory
+    from farcell_host.directories import private_directory
 
     settings = settings_from(
         os.environ,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from farcell_executor.lock import DataLock, data_lock
 from farcell_executor.settings import Settings
 from farcell_executor.sockets import address_of, listen_tcp, listen_unix
+from farcell_host.directories import remove_if_still
 from farcell_host.installed import our_version
-from farcell_protocol.directories import remove_if_still
 from farcell_protocol.errors import Unavailable
 
 log = logging.getLogger("farcell_executor")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from farcell_protocol.directories import is_still
+from farcell_host.directories import is_still
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.places import Places
 

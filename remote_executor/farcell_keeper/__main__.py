@@ -7,11 +7,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from farcell_host.directories import private_directory, remove_if_still
 from farcell_keeper import cgroups, journal, spool, startup
 from farcell_keeper.keeper import Keeper
 from farcell_keeper.loop import Loop, watch_signals
 from farcell_keeper.visitors import Visitors
-from farcell_protocol.directories import private_directory, remove_if_still
 from farcell_protocol.errors import DataDirectoryInUse, DirectoryNotOurs, DiskFailed
 from farcell_protocol.places import Places
 

@@ -10,8 +10,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from farcell_host.directories import is_still
 from farcell_keeper import journal
-from farcell_protocol.directories import is_still
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.places import Places
 

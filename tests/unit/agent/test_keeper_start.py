@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from farcell_agent.keeper import dismiss_keeper, keeper_answers, start_keeper
-from farcell_protocol.directories import private_directory
+from farcell_host.directories import private_directory
 from farcell_protocol.errors import DirectoryNotOurs, Unavailable
 from farcell_protocol.places import Places
 from tests.fakes.nodes import STAND_IN, keepers_of

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from farcell_protocol.directories import is_still, remove_if_still
+from farcell_host.directories import is_still, remove_if_still
 
 
 def test_a_file_is_still_there_until_it_is_removed_or_replaced(tmp_path: Path):
