@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from farcell.config import embedded_places
 from farcell.spawning import spawn
+from farcell.tokenless import Tokenless
 from farcell.trust import own_socket, read_token
 from farcell.versions import is_older
 from farcell_host import rest
@@ -85,12 +86,15 @@ def find(environ: Mapping[str, str]) -> Target:
 
     Raises:
         ExecutorUnreachable: none is.
+        Unauthorized: one is, and its token's file is missing or cannot be trusted.
     """
     search = Search(embedded_places(environ), environ, None, lambda: False, _ASK_S)
     found = _ask(search.places, [own_socket(search.places)])
     if found is None and search.places.start_lock.exists():
         with _trouble_named(search.places), _start_lock(search):
             found = _ask(search.places, _addresses(search.places))
+            if found is None:
+                Tokenless(search.places, 0.0).check(_addresses(search.places), _lock_text(search.places).get("pid"))
     if found is None:
         raise ExecutorUnreachable(
             f"no embedded executor is running for {search.places.data}: the next %%gpu cell starts one",
@@ -116,7 +120,7 @@ def find_or_start(
 
     Raises:
         ExecutorUnreachable: it does not start, or its files cannot be used; the text says what to do.
-        Unauthorized: the token file cannot be trusted.
+        Unauthorized: the token file cannot be trusted, or is missing while an executor runs.
     """
     search = Search(embedded_places(environ), environ, on_start, giving_up, deadline_s)
     found = _ask(search.places, [own_socket(search.places)])
@@ -154,9 +158,12 @@ def _drain(search: Search, found: Found) -> None:
 def _start(search: Search, command: list[str] | None) -> Target:
     places = search.places
     again: list[Found] = []
+    tokenless = Tokenless(places)
 
     def free_or_answering() -> bool:
         again.extend(filter(None, [_ask(places, _addresses(places))]))
+        if not again and _is_locked(places.executor_lock):
+            tokenless.check(_addresses(places), _lock_text(places).get("pid"))
         return bool(again) or not _is_locked(places.executor_lock)
 
     # Held without an answer: one started by hand a moment ago, or one that is leaving.

@@ -241,6 +241,17 @@ def test_an_executor_that_listens_but_has_not_written_its_token_yet_is_waited_fo
     assert len(home.starts) == 1
 
 
+def test_a_missing_token_of_one_that_runs_is_said_within_seconds_with_what_to_do(home: Home) -> None:
+    home.start()
+    home.places.token_file.unlink()
+    began = time.monotonic()
+    with pytest.raises(Unauthorized, match=rf"there is no {home.places.token_file}.*`kill {home.pids[0]}`"):
+        home.start()
+    with pytest.raises(Unauthorized, match=f"`kill {home.pids[0]}`"):
+        find(home.environ)
+    assert time.monotonic() - began < 10
+
+
 def test_an_executor_whose_token_never_comes_is_named_with_the_missing_file(home: Home) -> None:
     home.start()
     home.places.token_file.unlink()
