@@ -141,5 +141,6 @@ class TerminalScreen:
 
 
 def line_html(line: Line) -> str:
-    """The status line as it looks in a notebook."""
-    return f'<small style="color:{_COLOURS[line.tone]}">{html.escape(line.text)}</small>'
+    """The status line as it looks in a notebook; a page that has a header for the cell hides the routine ones."""
+    kind = ' class="farcell-line"' if line.routine else ""
+    return f'<small{kind} style="color:{_COLOURS[line.tone]}">{html.escape(line.text)}</small>'

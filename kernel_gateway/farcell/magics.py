@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from IPython.core.error import TryNext, UsageError
+from IPython.core.error import UsageError
 
-from farcell import commands, tables
+from farcell import commands, completer, tables
 from farcell.cells import run_cell
 from farcell.completion import Known, complete
 from farcell.display import comms_for, screen_for
@@ -185,11 +185,9 @@ class Magics:
             return error
         return NoDeviceFits(f"{error.message}\n{tables.no_device_text(nodes, asked)}", **error.fields)
 
-    def complete(self, shell: Any, event: Any) -> list[str]:
-        """IPython's completer hook for both magics."""
-        if not event.line.lstrip().startswith(("%gpu", "%%gpu")):
-            raise TryNext
-        return complete(event.line.lstrip(), self._known())
+    def offers(self, line: str) -> list[str]:
+        """The words with which a line of either magic may go on."""
+        return complete(line, self._known())
 
     def _known(self) -> Known:
         client = self.notebook.connected
@@ -227,8 +225,7 @@ def load(shell: Any) -> Magics:
         shell.register_magic_function(_loaded.gpu, magic_kind="line_cell", magic_name="gpu")
         shell.register_magic_function(_loaded.local, magic_kind="cell", magic_name="local")
         _loaded.offloading.install(shell)
-        for command in ("%gpu", "%%gpu"):
-            shell.set_hook("complete_command", _loaded.complete, str_key=command)
+        completer.install(shell, _loaded.offers)
     return _loaded
 
 

@@ -35,6 +35,8 @@ class Line:
     text: str
     tone: Tone = "busy"
     mark: Mark | None = field(default=None, compare=False)
+    routine: bool = field(default=False, compare=False)
+    """Says only what a page that follows the run shows in the cell's header anyway."""
 
 
 class Screen(Protocol):
@@ -76,13 +78,14 @@ def progress_line(view: RunView | None, elapsed_s: float) -> Line:
         return Line("sending…")
     if view.state == "queued":
         place = f", place {view.place}" if view.place else ""
-        return Line(f"queued: {view.why or 'waiting for its turn'}{place} · {seconds_text(elapsed_s)}")
+        return Line(f"queued: {view.why or 'waiting for its turn'}{place} · {seconds_text(elapsed_s)}", routine=True)
     where = where_text(view.worker)
     if view.state == "starting":
         return Line(
-            f"starting{f' on {where}' if where else f': {view.why}' if view.why else ''} · {seconds_text(elapsed_s)}"
+            f"starting{f' on {where}' if where else f': {view.why}' if view.why else ''} · {seconds_text(elapsed_s)}",
+            routine=True,
         )
-    return Line(f"running on {where or 'a worker'} · {seconds_text(elapsed_s)}")
+    return Line(f"running on {where or 'a worker'} · {seconds_text(elapsed_s)}", routine=True)
 
 
 def end_line(run: RunId, view: RunView | None, outcome: str, seconds: float, reason: ErrorInfo | None = None) -> Line:
@@ -92,7 +95,7 @@ def end_line(run: RunId, view: RunView | None, outcome: str, seconds: float, rea
     if outcome not in ("ok", "error"):
         parts.insert(0, f"{outcome}: {reason.message}" if reason else outcome)
     tone: Tone = "quiet" if outcome in ("ok", "error") else "bad"
-    return Line(" · ".join(part for part in parts if part), tone, Mark(run, "ended"))
+    return Line(" · ".join(part for part in parts if part), tone, Mark(run, "ended"), tone == "quiet")
 
 
 class StatusLine:

@@ -117,6 +117,8 @@ def test_the_status_line_tells_a_page_that_all_of_the_run_is_shown(front: Front)
     mark = lines[-1]["metadata"]["farcell"]
     assert mark["state"] == "ended"
     assert f"run {mark['run']}" in lines[-1]["data"]["text/plain"]
+    # A page that shows the same above the cell knows it by this.
+    assert 'class="farcell-line"' in lines[-1]["data"]["text/html"]
 
 
 def test_the_far_error_is_published_once_and_stops_run_all(front: Front) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from far_client import ScriptedClient, Step, error, plays, stream, value, view
+from IPython.core.completer import provisionalcompleter
 
 from farcell_protocol.errors import ErrorInfo, ExecutorUnreachable, NoDeviceFits
 from farcell_protocol.frames import Message
@@ -264,6 +265,20 @@ def test_ipython_completes_both_forms(far: Any, cell: Any, shell: Any) -> None:
     assert "--session" in shell.complete("--s", "%%gpu --s", 9)[1]
     assert "simulate" in shell.complete("sim", "%gpu sim", 8)[1]
     assert "cpu" in shell.complete("", "%%gpu ", 6)[1]
+
+
+def test_words_of_python_do_not_stand_among_those_of_the_magic(far: Any, shell: Any) -> None:
+    far()
+    known = ["cpu", "H100", "A100", "L4", "any", "--session", "--timeout", "--once", "--detach"]
+    assert completions(shell, "%%gpu ") == known
+    assert completions(shell, "%%gpu h1") == ["H100"]
+    assert "lambda" in completions(shell, "%%gpu\nlamb")
+
+
+def completions(shell: Any, text: str) -> list[str]:
+    """What a front end is offered at the end of `text`."""
+    with provisionalcompleter():
+        return [one.text for one in shell.Completer.completions(text, len(text))]
 
 
 def test_results_keep_the_local_number(far: Any, cell: Any, capsys: Any) -> None:
