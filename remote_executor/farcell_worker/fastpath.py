@@ -39,7 +39,7 @@ class FastPath:
         self._interrupts = interrupts
         self._streams = install_streams(outbox)
         self._session = JupyterSession().attach(outbox, IOPub())
-        self._kernel: FarKernel = build_kernel(self._session, interrupts)
+        self._kernel: FarKernel = build_kernel(self._session, interrupts, self._streams)
         self._shell: Any = self._kernel.shell
         names: dict[str, Any] = self._shell.user_ns  # type: ignore[union-attr]
         self._values = LocalValues(names, interrupts, self._kernel.learn)

@@ -16,8 +16,10 @@ from typing import Any
 
 import xxhash
 from ipykernel.compiler import XCachingCompiler
+from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.eventloops import enable_gui as enable_gui_of_kernel
 from ipykernel.ipkernel import IPythonKernel
+from ipykernel.zmqshell import ZMQDisplayPublisher
 from ipykernel.zmqshell import ZMQInteractiveShell as _ShellOverZMQ
 from IPython.core import debugger
 from IPython.core.error import UsageError
@@ -26,6 +28,7 @@ from traitlets.config import Config
 from farcell_protocol.messages.cells import Cell
 from farcell_worker.interrupts import Interrupts
 from farcell_worker.session import JupyterSession
+from farcell_worker.streams import Streams, standing_in
 from farcell_worker.transport import QUIT_REFUSED
 
 _answered: ContextVar[dict[str, Any] | None] = ContextVar("farcell_answered", default=None)
@@ -56,10 +59,27 @@ class CellCompiler(XCachingCompiler):
         return os.path.join(tempfile.gettempdir(), f"ipykernel_{os.getpid()}", f"{number}_{digest}.py")
 
 
+class _Publisher(ZMQDisplayPublisher):
+    def _flush_streams(self) -> None:
+        shell: Any = self.parent
+        with standing_in(shell.streams):
+            super()._flush_streams()  # type: ignore[no-untyped-call]
+
+
+class _DisplayHook(ZMQShellDisplayHook):
+    def finish_displayhook(self) -> None:
+        shell: Any = self.shell
+        with standing_in(shell.streams):
+            super().finish_displayhook()  # type: ignore[no-untyped-call]
+
+
 class ZMQInteractiveShell(_ShellOverZMQ):
     """The notebook shell. Keeps its name: rich and others recognise a notebook by it."""
 
+    display_pub_class = _Publisher
+    displayhook_class = _DisplayHook
     interrupts: Interrupts
+    streams: Streams
 
     def get_parent(self) -> Any:
         """As the base class, but in a comm's handler its message, whatever cell runs beside it."""
@@ -113,7 +133,13 @@ class ZMQInteractiveShell(_ShellOverZMQ):
             trace = _without_our_end(error.__traceback__)
             interrupt = KeyboardInterrupt(*(error.args if isinstance(error, KeyboardInterrupt) else ()))
             exc_tuple = (KeyboardInterrupt, interrupt.with_traceback(trace), trace)
-        super().showtraceback(exc_tuple, *args, **kwargs)
+        with standing_in(self.streams):
+            super().showtraceback(exc_tuple, *args, **kwargs)
+
+    def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
+        """As the base class, whatever became of `sys.stdout`."""
+        with standing_in(self.streams):
+            super().showsyntaxerror(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def _without_our_end(trace: TracebackType | None) -> TracebackType | None:
@@ -189,15 +215,16 @@ class FarKernel(IPythonKernel):
             yield
 
 
-def build_kernel(session: JupyterSession, interrupts: Interrupts) -> FarKernel:
-    """The kernel and its shell, ready to run cells, from pure imports: no socket, no thread, no database."""
+def build_kernel(session: JupyterSession, interrupts: Interrupts, streams: Streams) -> FarKernel:
+    """The kernel and its shell, ready to run cells, from pure imports: no socket, no thread, no database. Errors are
+    shown whatever a cell made of `streams`."""
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     # Its import takes time and threads; the kernel looks for it once, here, so a user can still import it.
     hidden = "debugpy" not in sys.modules
     if hidden:
         sys.modules["debugpy"] = None  # type: ignore[assignment]
     try:
-        return _build(session, interrupts)
+        return _build(session, interrupts, streams)
     finally:
         if hidden:
             del sys.modules["debugpy"]
@@ -209,7 +236,7 @@ def _use_debugger_of_ipython() -> None:
     pdb.set_trace = debugger.set_trace
 
 
-def _build(session: JupyterSession, interrupts: Interrupts) -> FarKernel:
+def _build(session: JupyterSession, interrupts: Interrupts, streams: Streams) -> FarKernel:
     _use_debugger_of_ipython()
     config = Config({"HistoryManager": {"enabled": False}})
     log = logging.getLogger("farcell_worker.kernel")
@@ -222,6 +249,7 @@ def _build(session: JupyterSession, interrupts: Interrupts) -> FarKernel:
         # ipykernel 6 names the class itself.
         shell.compile = CellCompiler()  # type: ignore[no-untyped-call]
     kernel.interrupts = shell.interrupts = interrupts
+    shell.streams = streams
     shell.history_manager.outputs = _KeptNowhere()
     kernel.shell_channel_thread = _NoShellChannel()
     return kernel

@@ -4,7 +4,8 @@ import codecs
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -126,7 +127,26 @@ class _BinaryStream(io.RawIOBase):
         pass
 
 
-def install_streams(outbox: Outbox) -> tuple[FarStream, FarStream]:
+Streams = tuple[FarStream, FarStream]
+"""Standard output, standard error."""
+
+
+@contextmanager
+def standing_in(streams: Streams) -> Iterator[None]:
+    """Within, these are there instead of a `sys.stdout` or `sys.stderr` that cannot be flushed, such as None: before
+    ipykernel shows anything it flushes both without looking, and would show nothing more of the session."""
+    found = [(one, getattr(sys, one.name, None)) for one in streams]
+    gone = [(one, instead) for one, instead in found if not callable(getattr(instead, "flush", None))]
+    for one, _ in gone:
+        setattr(sys, one.name, one)
+    try:
+        yield
+    finally:
+        for one, instead in gone:
+            setattr(sys, one.name, instead)
+
+
+def install_streams(outbox: Outbox) -> Streams:
     """Put both streams into `sys`; what they write waits in the outbox until it is connected."""
     out, err = FarStream("stdout", 1, outbox), FarStream("stderr", 2, outbox)
     sys.stdout, sys.stderr = out, err

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from farcell_protocol.frames import SHOWN
 from farcell_protocol.messages.cells import Source
 from tests.unit.worker.standin import FarWorker, value_of
@@ -82,3 +84,29 @@ def test_a_keyboard_interrupt_of_the_codes_own_keeps_its_text(worker: FarWorker)
 
 def test_bytes_that_are_no_text_are_shown_as_a_local_kernel_shows_them(worker: FarWorker) -> None:
     assert worker.run("import os\nos.write(1, b'caf\\xc3\\xa9 \\xff\\n');").text() == "café \ufffd\n"
+
+
+@pytest.mark.parametrize(
+    "taken", ["sys.stdout = None", "sys.stderr = None", "sys.stdout = sys.stderr = None", "del sys.stdout"]
+)
+def test_a_cell_that_takes_the_streams_away_hides_no_error_and_no_result(worker: FarWorker, taken: str) -> None:
+    worker.run(f"import sys; kept = sys.stdout, sys.stderr; {taken}")
+    assert worker.run("1 / 0").error["ename"] == "ZeroDivisionError"
+    assert worker.run("x = (").error["ename"] == "SyntaxError"
+    assert worker.run("1 + 1").result == "2"
+    assert worker.run("display(3)").only("display_data").content["data"] == {"text/plain": "3"}
+    ran = worker.run("%no_such_magic")
+    assert "UsageError" in ran.text("stderr") + ran.text()
+    ran = worker.run("raise ExceptionGroup('several', [ValueError(1)])")
+    assert "several" in ran.text("stderr") + ran.text()
+    worker.run("sys.stdout, sys.stderr = kept")
+    assert worker.run("print('back')").text() == "back\n"
+
+
+def test_a_stream_that_is_closed_or_another_is_as_in_a_notebook(worker: FarWorker) -> None:
+    worker.run("import io, sys; kept = sys.stdout; sys.stdout = io.StringIO(); sys.stdout.close()")
+    assert worker.run("1 / 0").error["ename"] == "ZeroDivisionError"
+    assert worker.run("print('x')").error["ename"] == "ValueError"
+    assert worker.run("1 + 1").result == "2"
+    worker.run("sys.stdout = kept; sys.stdout.close()")
+    assert worker.run("print('not silenced')").text() == "not silenced\n"
