@@ -75,7 +75,10 @@ def read(text: str | bytes) -> FromBrowser:
     Raises:
         msgspec.DecodeError: it is none of the messages.
     """
-    return _decoder.decode(text)
+    try:
+        return _decoder.decode(text)
+    except RecursionError as err:
+        raise msgspec.DecodeError("it is nested too deep") from err
 
 
 class Reading:

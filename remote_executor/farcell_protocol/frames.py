@@ -129,5 +129,12 @@ _decoder: "msgspec.msgpack.Decoder[Frame]" = msgspec.msgpack.Decoder(Frame)
 
 
 def decode_frame(body: bytes | msgspec.Raw) -> Frame:
-    """One frame from its msgpack bytes."""
-    return _decoder.decode(body)
+    """One frame from its msgpack bytes.
+
+    Raises:
+        msgspec.DecodeError: they are none.
+    """
+    try:
+        return _decoder.decode(body)
+    except RecursionError as err:
+        raise msgspec.DecodeError("it is nested too deep") from err

@@ -133,5 +133,5 @@ def unpack(body: bytes, decoder: "msgspec.msgpack.Decoder[Any]", *, who: str) ->
     """
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as err:
+    except (msgspec.DecodeError, RecursionError) as err:  # the latter where it is nested too deep
         raise FramingError(f"cannot read a message of {len(body):,} bytes from {who}: {err}") from err

@@ -54,7 +54,7 @@ class FarHandler(APIHandler):
         """POST the request's body, which must be a `kind`."""
         try:
             body = msgspec.json.decode(self.request.body or b"{}", type=kind)
-        except msgspec.DecodeError as err:
+        except (msgspec.DecodeError, RecursionError) as err:  # the latter where it is nested too deep
             self.answer_error(BadRequest(f"the request's body cannot be read: {err}").info())
         else:
             await self.relay("POST", path, body)

@@ -58,6 +58,12 @@ def answer_http_error(_: Request[Any, Any, Any], err: HTTPException) -> Response
     return _answer(info, None if info.code in STATUS else err.status_code)
 
 
+def answer_too_deep(request: Request[Any, Any, Any], err: RecursionError) -> Response[bytes]:
+    """Nothing of ours recurses but what reads a body, which the framework lets through as it is."""
+    log.warning("%s %s: %s", request.method, request.url.path, err)
+    return _answer(ErrorInfo("bad-request", "the request's body is nested too deep"))
+
+
 def answer_fault(request: Request[Any, Any, Any], err: Exception) -> Response[bytes]:
     """A fault of ours: the log has the traceback, the answer does not."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=err)

@@ -54,6 +54,7 @@ def routes(executor: Executor) -> Litestar:
         exception_handlers={
             FarcellError: errors.answer_our_error,
             HTTPException: errors.answer_http_error,
+            RecursionError: errors.answer_too_deep,
             Exception: errors.answer_fault,
         },
         openapi_config=OpenAPIConfig(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from farcell_protocol import framing
 from farcell_protocol.errors import FramingError, MessageTooLarge
+from farcell_protocol.frames import decode_frame
 
 bodies = st.lists(st.binary(max_size=200), max_size=20)
 
@@ -74,6 +75,14 @@ def test_encoding_into_a_buffer_gives_the_same_bytes():
     buffer = bytearray(b"before")
     framing.encode_into(Word("hello"), buffer)
     assert buffer == b"before" + framing.encode(Word("hello"))
+
+
+def test_what_is_nested_too_deep_is_no_message_rather_than_a_fault():
+    deep = b"\x81\xa1a" * 100_000
+    with pytest.raises(FramingError, match="from the client"):
+        framing.unpack(deep, msgspec.msgpack.Decoder(), who="the client")
+    with pytest.raises(msgspec.DecodeError):
+        decode_frame(b"\x83\xa4type\xa7message\xa8msg_type\xa6stream\xa7content" + deep)
 
 
 def test_a_wrong_message_names_who_sent_it():

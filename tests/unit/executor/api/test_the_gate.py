@@ -178,6 +178,8 @@ async def test_a_web_page_is_turned_away_even_with_a_token(service: Service):
             400,
             "bad-request",
         ),
+        ("/v1/runs", b"[" * 100_000, 400, "bad-request"),
+        ("/v1/runs", b'{"run": "r-000000000000", "payload": ' + b'{"a":' * 100_000, 400, "bad-request"),
         ("/v1/status", b"{}", 405, "method-not-allowed"),
         ("/v1/nothing", b"", 404, "not-found"),
     ],
