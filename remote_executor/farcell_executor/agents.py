@@ -9,7 +9,7 @@ import logging
 import msgspec
 
 from farcell_executor.driver import Driver
-from farcell_executor.links import AgentLink, LinkLost, Links, Outgoing
+from farcell_executor.links import LAST_ORDERS_S, AgentLink, LinkLost, Links, Outgoing
 from farcell_executor.model import Device, Node, NodeState
 from farcell_executor.performing import fault
 from farcell_executor.runlogs import RunLogs
@@ -33,7 +33,6 @@ from farcell_protocol.version import agree
 log = logging.getLogger(__name__)
 
 _SIMULATE_S = 10.0
-_LAST_ORDERS_S = 1.0  # how long a leaving executor tries to hand over what it has decided
 
 
 class Agents:
@@ -61,7 +60,7 @@ class Agents:
                 await agent.close()
         except asyncio.CancelledError:
             out.finish()
-            await asyncio.wait({sending}, timeout=_LAST_ORDERS_S)
+            await asyncio.wait({sending}, timeout=LAST_ORDERS_S)
             raise
         finally:
             for task in (over, listening, sending):

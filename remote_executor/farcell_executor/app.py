@@ -11,6 +11,7 @@ from farcell_executor.checkpoints import Checkpoint, checkpoint_for
 from farcell_executor.clock import Clock, SteadyClock
 from farcell_executor.driver import Driver
 from farcell_executor.executor import Bulletin, Executor
+from farcell_executor.fleet import Fleet
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
 from farcell_executor.links import AgentLink, LinkLost, Links
@@ -112,6 +113,7 @@ def _build(
         sessions=Sessions(driver, store),
         followers=followers,
         watchers=watchers,
+        fleet=Fleet(driver, links, tokens),
         agents=agents,
         idle=idle,
         bulletin=bulletin,

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 tokens = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True)
 app.add_typer(tokens, name="token")
+nodes = typer.Typer(help="List GPU hosts, and let go of those that will not come back.", no_args_is_help=True)
+app.add_typer(nodes, name="node")
 
 Data = Annotated[Path | None, typer.Option(help="the data directory, else FARCELL_DATA or the usual one")]
 
@@ -191,6 +193,32 @@ def revoke_token(token: str, data: Data = None) -> None:
     from farcell_protocol.messages.api import TokenView
 
     print(f"revoked {_caller(data).ask('DELETE', f'/tokens/{segment(token)}', TokenView).token}")
+
+
+@nodes.command("list")
+def list_nodes(data: Data = None) -> None:
+    """All GPU hosts: the id, the name, the devices, and whether the host answers."""
+    from farcell_executor.nodes import listing
+
+    for line in listing(_caller(data)):
+        print(line)
+
+
+@nodes.command("remove")
+def remove_node(
+    node: Annotated[str, typer.Argument(help="its id or its name, see `farcell node list`")],
+    force: Annotated[
+        bool, typer.Option("--force", help="also one whose agent is connected: what runs there is ended")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Let go of a GPU host: its runs are lost at once, and its agent's token opens nothing any more.
+
+    One that is only out of reach is given up by itself when the grace is over, see FARCELL_NODE_GRACE_S.
+    """
+    from farcell_executor.nodes import let_go
+
+    print(let_go(_caller(data), node, force=force))
 
 
 def _places(data: Path | None) -> Places:

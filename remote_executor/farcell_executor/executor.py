@@ -12,6 +12,7 @@ import msgspec
 from farcell_executor.agents import Agents
 from farcell_executor.clock import Clock
 from farcell_executor.driver import Driver
+from farcell_executor.fleet import Fleet
 from farcell_executor.followers import Followers
 from farcell_executor.idle import IdleWatch
 from farcell_executor.model import NodeState, WorkerState
@@ -76,6 +77,7 @@ class Executor:
     sessions: Sessions
     followers: Followers
     watchers: Watchers
+    fleet: Fleet
     agents: Agents
     idle: IdleWatch
     bulletin: Bulletin

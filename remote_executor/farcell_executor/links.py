@@ -6,6 +6,7 @@ What is sent waits in an outbox of its link, whose own task sends it: one slow h
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from farcell_protocol.ids import NodeId
@@ -14,6 +15,9 @@ from farcell_protocol.outbox import Outbox, size_of
 
 LIMIT_BYTES = 64 * 2**20
 """How much may wait for a slow agent, besides the payloads of runs, which live as long as their runs anyway."""
+
+LAST_ORDERS_S = 1.0
+"""How long a link that is to end may take to hand over what was decided."""
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +52,9 @@ class Outgoing:
         self._waiting: Outbox[link.ToAgent] = Outbox(limit_bytes, _held_for_the_link)
         self._news = asyncio.Event()
         self._open = True
+        self._sent = asyncio.Event()
         self.over = asyncio.Event()
-        """Set when the link is to be closed: its agent is too slow, or has a newer one."""
+        """Set when the link is to be closed: its agent is too slow, has a newer one, or is not wanted here any more."""
 
     def put(self, message: link.ToAgent) -> bool:
         """Have it sent; False when this link is over. Never waits: what exceeds the limit ends the link."""
@@ -74,11 +79,21 @@ class Outgoing:
                     await self._news.wait()
         except LinkLost:
             self._open = False  # what had arrived before is still received, and says the same
+        finally:
+            self._sent.set()
 
     def finish(self) -> None:
         """Take nothing more, and let `run` end when what waits is sent."""
         self._open = False
         self._news.set()
+
+    async def dismiss(self) -> None:
+        """Hand over what waits, as far as it takes no more than a moment, and have the link closed."""
+        self.finish()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_ORDERS_S):
+                await self._sent.wait()
+        self.over.set()
 
     async def _send(self, message: link.ToAgent) -> None:
         try:
@@ -113,6 +128,12 @@ class Links:
         old = self._links.get(node)
         self._links[node] = new
         return old if old is not new else None
+
+    async def dismiss(self, node: NodeId) -> None:
+        """Close the node's link, if it has one, once it was told what waits for it."""
+        found = self._links.get(node)
+        if found is not None:
+            await found.dismiss()
 
     def remove(self, node: NodeId, gone: Outgoing) -> bool:
         """Forget a link, unless another took its place; whether the node is now out of reach."""

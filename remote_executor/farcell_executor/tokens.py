@@ -149,6 +149,12 @@ class Tokens:
             close()
         return found
 
+    async def revoke_for(self, node: NodeId) -> None:
+        """Make worthless what speaks for this node."""
+        for token in await self._store.tokens():
+            if token.node == node and token.revoked is None:
+                await self.revoke(token.id)
+
     async def all(self) -> list[Token]:
         """Every token ever made, without what it takes to use it."""
         return await self._store.tokens()

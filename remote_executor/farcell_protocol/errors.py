@@ -14,6 +14,7 @@
     +-- Unauthorized              unauthorized           no token, or a wrong or revoked one
     +-- Forbidden                 forbidden              the token's scope, or another user's
     |   +-- DirectoryNotOurs      directory-not-ours     the data directory belongs to another user of the host
+    +-- NodeIsConnected           node-is-connected      it cannot be removed while its agent is there
     +-- Unavailable               unavailable            draining, starting; worth trying again
     |   +-- ExecutorUnreachable   executor-unreachable   nobody answers at that address
     +-- DataDirectoryInUse        data-directory-in-use  another executor or keeper holds it
@@ -154,6 +155,12 @@ class DirectoryNotOurs(Forbidden):
     """A directory of ours belongs to another user of this host, who could read or replace what is in it; `path`."""
 
     code = "directory-not-ours"
+
+
+class NodeIsConnected(FarcellError):
+    """A node cannot be removed while its agent is connected; `node`."""
+
+    code = "node-is-connected"
 
 
 class Unavailable(FarcellError):

@@ -17,6 +17,7 @@ STATUS = {
     "no-device-fits": 409,
     "session-differs": 409,
     "session-ended": 409,
+    "node-is-connected": 409,
     "unauthorized": 401,
     "forbidden": 403,
     "not-found": 404,

@@ -1,11 +1,12 @@
 """Nodes and devices over REST."""
 
-from litestar import get, post
-from litestar.params import JSONBody
+from litestar import delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from farcell_executor.api.asked import Here
 from farcell_executor.api.auth import admins_only
 from farcell_protocol.gpus import parse_gpus
+from farcell_protocol.ids import NodeId
 from farcell_protocol.messages.api import DeviceView, NodeView, Simulate
 
 
@@ -13,6 +14,12 @@ from farcell_protocol.messages.api import DeviceView, NodeView, Simulate
 async def list_nodes(executor: Here) -> list[NodeView]:
     """All GPU hosts with their devices, and who holds them."""
     return [executor.views.node(node) for node in executor.driver.machine.nodes.values()]
+
+
+@delete("/nodes/{node:str}", guards=[admins_only], status_code=204)
+async def remove_node(executor: Here, node: FromPath[str], force: FromQuery[bool] = False) -> None:
+    """Give a GPU host up: its runs are lost, its agent's token is revoked. A connected one only with `force`."""
+    await executor.fleet.remove(NodeId(node), force=force)
 
 
 @post("/devices/simulate", guards=[admins_only], status_code=200)

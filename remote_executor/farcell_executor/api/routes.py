@@ -31,6 +31,7 @@ _FOR_PEOPLE: list[Any] = [
     sessions.get_session,
     sessions.stop_session,
     nodes.list_nodes,
+    nodes.remove_node,
     nodes.simulate,
     tokens.list_tokens,
     tokens.create_token,

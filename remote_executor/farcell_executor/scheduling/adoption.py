@@ -179,9 +179,18 @@ def node_overdue(books: Books, node: Node, now: float) -> None:
 
 def give_up_node(books: Books, node: Node, reason: ErrorInfo, now: float) -> None:
     """The node is out of the fleet for good; should it come back, it comes as a new one."""
+    books.put(replace(node, state=NodeState.GONE))
     lose_workers(books, node.id, reason, now)
     books.drop_strays(node.id)
-    books.put(replace(node, state=NodeState.GONE))
+
+
+def remove_node(books: Books, node: Node, now: float) -> None:
+    """An admin wants the node no more: what runs there is stopped, if it can be told."""
+    reason = NodeLost(f"an admin removed {node.name}: run it again, on another host", node=node.id).info()
+    if node.state is NodeState.CONNECTED:
+        for worker in books.workers_on(node.id):
+            books.ask(StopWorker(node.id, worker.id, RELEASE_GRACE_S, reason))
+    give_up_node(books, node, reason, now)
 
 
 def keeper_changed(books: Books, node: Node, keeper: str, now: float) -> None:

@@ -105,7 +105,7 @@ class NodeDisconnected:
 
 @dataclass(frozen=True)
 class NodeGivenUp:
-    """Its operator removed the node. One that is out of reach for longer than the grace is given up at a `Ticked`."""
+    """An admin removed the node. One that is out of reach for longer than the grace is given up at a `Ticked`."""
 
     node: NodeId
 

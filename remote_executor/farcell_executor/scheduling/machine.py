@@ -16,7 +16,7 @@ from farcell_executor.scheduling.actions import Action
 from farcell_executor.scheduling.books import Books
 from farcell_executor.scheduling.invariants import InvariantBroken
 from farcell_protocol import ids
-from farcell_protocol.errors import ErrorInfo, NodeLost
+from farcell_protocol.errors import ErrorInfo
 from farcell_protocol.gpus import GpuSpec
 from farcell_protocol.ids import NodeId, RunId, SessionId, WorkerId
 from farcell_protocol.messages.api import RunRequest
@@ -106,8 +106,7 @@ class Machine:
             case events.NodeDisconnected():
                 adoption.node_disconnected(books, node, now)
             case events.NodeGivenUp():
-                gone = NodeLost(f"{node.name} was removed by its operator", node=node.id).info()
-                adoption.give_up_node(books, node, gone, now)
+                adoption.remove_node(books, node, now)
             case events.KeeperChanged(_, keeper):
                 adoption.keeper_changed(books, node, keeper, now)
 

@@ -234,6 +234,7 @@ def test_a_given_up_node_that_comes_back_has_its_old_workers_stopped(fleet: Flee
 def test_a_run_that_was_being_cancelled_when_the_node_was_lost_is_cancelled(fleet: Fleet):
     fleet.running("r1")
     fleet.cancel("r1")
+    fleet.handle_disconnect()
     (end,) = fleet.handle(events.NodeGivenUp("n"))
     assert end.outcome == "cancelled"
 

@@ -1,7 +1,9 @@
 """A node that nobody can reach for longer than the grace is given up, and whoever waited for it is told."""
 
 from farcell_executor.model import NodeState, RunState, SessionState
-from farcell_executor.scheduling.actions import StartWorker
+from farcell_executor.scheduling import events
+from farcell_executor.scheduling.actions import StartWorker, StopWorker
+from farcell_protocol.ids import NodeId
 from tests.unit.executor.scheduling.fleet import GRACE_S, Fleet, devices, report, run_report
 
 
@@ -81,3 +83,32 @@ def test_a_worker_that_was_being_stopped_there_holds_nothing_any_more():
     fleet.tick(GRACE_S)
     assert dict(fleet.machine.workers) == {}
     assert fleet.machine.devices() == []
+
+
+def test_a_node_that_an_admin_removes_is_not_waited_for():
+    fleet = unreachable(after=1.0)
+    (end,) = fleet.handle(events.NodeGivenUp(NodeId("n")))
+    assert (end.run, end.outcome, end.reason.code) == ("r1", "lost", "node-lost")
+    assert end.reason.message == "an admin removed n: run it again, on another host"
+    fleet.finish([end])
+    assert dict(fleet.machine.nodes) == dict(fleet.machine.workers) == dict(fleet.machine.sessions) == {}
+
+
+def test_what_runs_on_a_connected_node_that_is_removed_is_stopped():
+    fleet = Fleet()
+    fleet.join(*devices("n", "H100", 2))
+    fleet.running("r1", "H100")
+    fleet.submit("r2", "H100", session="another")  # its worker is being started
+    stops = [one for one in fleet.handle(events.NodeGivenUp(NodeId("n"))) if isinstance(one, StopWorker)]
+    assert [(stop.node, stop.worker) for stop in stops] == [("n", "w1"), ("n", "w2")]
+    assert fleet.run("r1").reason.code == fleet.run("r2").reason.fields.get("cause", "node-lost") == "node-lost"
+    assert dict(fleet.machine.nodes) == {}
+
+
+def test_a_node_that_was_removed_comes_back_as_a_new_one_without_what_it_had():
+    fleet = unreachable()
+    fleet.finish(fleet.handle(events.NodeGivenUp(NodeId("n"))))
+    stop, _ = fleet.join(*devices("n", "H100", 1), workers=(report("w1", held=("H100-0",)),))
+    assert isinstance(stop, StopWorker)
+    fleet.submit("r2", "H100")
+    assert fleet.session_of("r2").state is SessionState.WAITING, "its device is not handed out before it is gone"
