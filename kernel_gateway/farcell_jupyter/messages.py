@@ -28,8 +28,10 @@ FromBrowser = Follow | Unfollow | Interrupt | Cancel | Watch | Unwatch
 """All that a browser may say; what it says beyond that is refused, and reaches no executor."""
 
 
-class Up(msgspec.Struct, frozen=True, tag="up"):
-    """The executor answers. Nothing is followed or watched yet."""
+class Up(msgspec.Struct, frozen=True, tag="up", omit_defaults=True):
+    """The executor answers: the one at the address `where`, or this server's own. Nothing is followed or watched yet."""
+
+    where: str = ""
 
 
 class Down(msgspec.Struct, frozen=True, tag="down"):

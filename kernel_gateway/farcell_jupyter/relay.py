@@ -76,7 +76,7 @@ class Relay:
         link = Link(await dial(target))
         try:
             self._reading = messages.Reading()
-            await self._say(messages.Up())
+            await self._say(messages.Up("" if target.embedded else target.url))
             self._link = link
             return await link.serve(self._pass_on)
         finally:

@@ -52,5 +52,8 @@ export const CommandIDs = {
   interrupt: 'farcell:interrupt-run',
   cancel: 'farcell:cancel-run',
   stopSession: 'farcell:stop-session',
-  openLog: 'farcell:open-log'
+  openLog: 'farcell:open-log',
+  setWhere: 'farcell:set-where',
+  openCell: 'farcell:open-cell',
+  attach: 'farcell:attach-run'
 } as const;

@@ -45,10 +45,13 @@ class Lab:
     def open(self, browser: Browser, path: str = "", *, width: int = 1200, height: int = 800) -> "LabPage":
         """A page that is ready to be used, on the document at `path` if there is one."""
         page = browser.new_page(viewport={"width": width, "height": height})
-        # A page of its own workspace: what an earlier one had open is not this one's.
+        self.show(page, path)
+        return LabPage(page)
+
+    def show(self, page: Page, path: str = "") -> None:
+        """Load the document at `path` into a page, and nothing of what was open before; wait until it can be used."""
         page.goto(f"{self.url}/lab{f'/tree/{path}' if path else ''}?token={TOKEN}&reset")
         page.wait_for_function("() => window.jupyterapp?.restored.then(() => true)")
-        return LabPage(page)
 
     def add_notebook(self, name: str, *cells: str) -> None:
         """A notebook with these cells of code."""
@@ -75,6 +78,16 @@ class LabPage:
         """The side panel, opened."""
         self.page.evaluate("() => jupyterapp.commands.execute('farcell:open-panel')")
         return self.page.locator("#farcell-panel")
+
+    def widen_panel(self, width: int) -> None:
+        """Make the side panel that many pixels wide, as somebody would who draws its edge."""
+        box = self.page.locator("#farcell-panel").bounding_box()
+        assert box is not None
+        edge, middle = box["x"] + box["width"] + 2, box["y"] + box["height"] / 2
+        self.page.mouse.move(edge, middle)
+        self.page.mouse.down()
+        self.page.mouse.move(edge + width - box["width"], middle, steps=4)
+        self.page.mouse.up()
 
     def kernel_is_ready(self) -> None:
         """Wait for the notebook's kernel; the notebook says idle before there is one."""

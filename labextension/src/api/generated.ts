@@ -560,6 +560,8 @@ export interface components {
         Up: {
             /** @enum {unknown} */
             type: "up";
+            /** @default  */
+            where?: string;
         };
         ValueInfo: {
             /** @default null */

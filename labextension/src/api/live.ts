@@ -27,11 +27,12 @@ export const realTimers: ITimers = {
 };
 
 /**
- * Where the link stands: `connecting` to the Jupyter server, `up` to the executor, `down` if the Jupyter server cannot
+ * Where the link stands: `connecting` to the Jupyter server, `up` to the executor at the address `where` (empty for the
+ * server's own), `down` if the Jupyter server cannot
  * reach it (with the reason), `offline` if the Jupyter server itself does not answer.
  */
 export type LinkState =
-  { kind: 'connecting' } | { kind: 'up' } | { kind: 'down'; error: ErrorInfo } | { kind: 'offline' };
+  { kind: 'connecting' } | { kind: 'up'; where: string } | { kind: 'down'; error: ErrorInfo } | { kind: 'offline' };
 
 export interface IListener {
   /** The link changed. After each `up` everything wanted has to be said again. */
@@ -114,7 +115,7 @@ export class Live {
     }
     this._tries = 0;
     if (message?.type === 'up') {
-      this._become({ kind: 'up' });
+      this._become({ kind: 'up', where: message.where ?? '' });
     } else if (message?.type === 'down') {
       this._become({ kind: 'down', error: message.error });
     } else if (message !== null) {

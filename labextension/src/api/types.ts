@@ -14,4 +14,5 @@ export type RunView = Schemas['RunView'];
 export type SessionView = Schemas['SessionView'];
 export type ShownFrames = Schemas['ShownFrames'];
 export type ToBrowser = Schemas['ToBrowser'];
+export type Variables = Schemas['Variables'];
 export type WorkerView = Schemas['WorkerView'];

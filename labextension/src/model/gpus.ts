@@ -1,6 +1,7 @@
 /** GPUs as the panel shows them: grouped by model, counted. Pure. */
 
-import type { NodeView, RunView } from '../api/types';
+import type { NodeView, RunView, SessionView } from '../api/types';
+import { sessionName } from './running';
 
 export interface IGpuGroup {
   key: string;
@@ -10,6 +11,8 @@ export interface IGpuGroup {
   simulated: boolean;
   total: number;
   used: number;
+  /** The sessions that use them. */
+  sessions: readonly string[];
   /** Neither used nor to be had. */
   troubled: number;
   /** One each, where there is any: what is wrong. */
@@ -32,6 +35,7 @@ export function groupGpus(nodes: readonly NodeView[]): IGpuGroup[] {
         simulated,
         total: 0,
         used: 0,
+        sessions: [],
         troubled: 0,
         troubles: [],
         memoryBytes: device.memory_bytes ?? null
@@ -41,6 +45,7 @@ export function groupGpus(nodes: readonly NodeView[]): IGpuGroup[] {
         ...group,
         total: group.total + 1,
         used: group.used + (isUsed ? 1 : 0),
+        sessions: device.session ? [...group.sessions, device.session] : group.sessions,
         troubled: group.troubled + (device.trouble && !isUsed ? 1 : 0),
         troubles: device.trouble ? [...group.troubles, device.trouble] : group.troubles
       });
@@ -54,4 +59,10 @@ export function queue(runs: readonly RunView[]): RunView[] {
   return runs
     .filter(run => run.state === 'queued' && run.gpu !== 'cpu')
     .sort((one, other) => (one.place ?? Infinity) - (other.place ?? Infinity));
+}
+
+/** Who uses a group's GPUs, as far as one may see it: each session's name once. */
+export function holders(group: IGpuGroup, sessions: readonly SessionView[]): string[] {
+  const held = sessions.filter(one => group.sessions.includes(one.session));
+  return [...new Set(held.map(sessionName))];
 }

@@ -43,3 +43,12 @@ export function isSameNotebook(name: string, path: string): boolean {
 export function sessionName(session: SessionView): string {
   return session.name || session.notebook.split('/').pop() || session.session;
 }
+
+/** Where a notebook of that name is below the server's folder, as documents are opened; null if it is elsewhere. */
+export function pathIn(root: string, name: string): string | null {
+  if (!name.endsWith('.ipynb')) {
+    return null;
+  }
+  const folder = root.endsWith('/') ? root : `${root}/`;
+  return name.startsWith(folder) ? name.slice(folder.length) : name.startsWith('/') ? null : name;
+}

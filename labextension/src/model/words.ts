@@ -21,3 +21,8 @@ export function size(bytes: number): string {
   const amount = bytes / 1024 ** step;
   return `${amount >= 10 || step === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[step]}`;
 }
+
+/** `3×4`; a vector's is `3`; nothing for what has none. */
+export function shape(lengths: readonly number[] | null | undefined): string {
+  return (lengths ?? []).join('×');
+}

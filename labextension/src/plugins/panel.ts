@@ -1,16 +1,17 @@
-/** The side panel, and the commands behind its buttons. */
+/** The side panel, and what its buttons do. */
 
 import { ILabShell, ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Dialog, ICommandPalette, MainAreaWidget, showDialog, showErrorMessage } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
-import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
+import { Menu } from '@lumino/widgets';
 
-import { sessionName } from '../model/running';
+import type { RunView } from '../api/types';
 import { CommandIDs, IFar } from '../tokens';
 import type { IActions, IContext } from '../ui/context';
 import { farIcon } from '../ui/icon';
-import { LogWidget } from '../ui/log';
 import { FarPanel } from '../ui/panel';
+import { addCommands, tell } from './commands';
 
 export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: '@farcell/labextension:panel',
@@ -28,10 +29,10 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   ): void => {
     translator = translator ?? nullTranslator;
     const trans = translator.load('farcell');
-    addCommands(app, far, translator);
+    addCommands(app, far, tracker, trans);
     const context: IContext = {
       fleet: far.fleet,
-      actions: actionsOf(app, far),
+      actions: actionsOf(app, far, trans),
       trans,
       notebook: () => tracker?.currentWidget?.context.path ?? null
     };
@@ -48,67 +49,33 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-function actionsOf(app: JupyterFrontEnd, far: IFar): IActions {
+function actionsOf(app: JupyterFrontEnd, far: IFar, trans: TranslationBundle): IActions {
   const execute = (command: string, args: Record<string, string>): void => void app.commands.execute(command, args);
   return {
     interrupt: run => execute(CommandIDs.interrupt, { run }),
     stopSession: session => execute(CommandIDs.stopSession, { session }),
     openLog: run => execute(CommandIDs.openLog, { run }),
-    simulate: gpus => void tell('The GPU could not be simulated', far.executor.simulate(gpus))
+    openCell: run => execute(CommandIDs.openCell, { run }),
+    simulate: gpus => void tell(trans.__('The GPU could not be simulated'), far.executor.simulate(gpus)),
+    tryNow: () => far.tryNow(),
+    openMenu: (run, button) => openMenu(app, run, button)
   };
 }
 
-function addCommands(app: JupyterFrontEnd, far: IFar, translator: ITranslator): void {
-  const trans = translator.load('farcell');
-  const text = (args: { [key: string]: unknown }, name: string): string => {
-    const given = args[name];
-    return typeof given === 'string' ? given : '';
-  };
-  app.commands.addCommand(CommandIDs.interrupt, {
-    label: trans.__('Interrupt far cell'),
-    execute: args => tell(trans.__('The cell was not interrupted'), far.executor.interrupt(text(args, 'run')))
-  });
-  app.commands.addCommand(CommandIDs.cancel, {
-    label: trans.__('Stop far cell by force'),
-    execute: args => tell(trans.__('The cell was not stopped'), far.executor.cancel(text(args, 'run')))
-  });
-  app.commands.addCommand(CommandIDs.stopSession, {
-    label: trans.__('Release session'),
-    execute: async args => {
-      const session = far.fleet.session(text(args, 'session'));
-      if (session === undefined) {
-        return;
-      }
-      const answer = await showDialog({
-        title: trans.__('Release the session of %1?', sessionName(session)),
-        body: trans.__('What runs in it is stopped, its names are lost, and its GPU is free for others.'),
-        buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Release') })]
-      });
-      if (answer.button.accept) {
-        await tell(trans.__('The session was not released'), far.executor.stopSession(session.session));
-      }
-    }
-  });
-  app.commands.addCommand(CommandIDs.openLog, {
-    label: trans.__('Show what a far cell printed'),
-    execute: async args => {
-      const run = text(args, 'run');
-      const found = far.fleet.runs.find(one => one.run === run);
-      const log = new LogWidget(found?.title || run);
-      log.id = `farcell-log-${run}-${Date.now()}`;
-      app.shell.add(new MainAreaWidget({ content: log }), 'main');
-      await tell(
-        trans.__('The output cannot be shown'),
-        far.executor.output(run).then(output => log.setText(output || trans.__('It printed nothing so far.')))
-      );
-    }
-  });
-}
-
-async function tell(failure: string, doing: Promise<void>): Promise<void> {
-  try {
-    await doing;
-  } catch (reason) {
-    await showErrorMessage(failure, reason instanceof Error ? reason.message : String(reason));
+function openMenu(app: JupyterFrontEnd, run: RunView, button: HTMLElement): void {
+  const menu = new Menu({ commands: app.commands });
+  const args = { run: run.run };
+  [CommandIDs.openCell, CommandIDs.openLog, CommandIDs.attach].forEach(command => menu.addItem({ command, args }));
+  if (run.state !== 'ended') {
+    menu.addItem({ type: 'separator' });
+    [CommandIDs.interrupt, CommandIDs.cancel].forEach(command => menu.addItem({ command, args }));
   }
+  menu.aboutToClose.connect(() => {
+    button.focus();
+    // It is still being closed.
+    requestAnimationFrame(() => menu.dispose());
+  });
+  const { left, bottom } = button.getBoundingClientRect();
+  menu.open(left, bottom);
+  menu.activeIndex = 0;
 }

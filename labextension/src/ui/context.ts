@@ -2,6 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import type { RunView } from '../api/types';
 import type { IFleetModel } from '../tokens';
 
 /** What the buttons do; failures are shown by whoever does it. */
@@ -9,7 +10,11 @@ export interface IActions {
   interrupt(run: string): void;
   stopSession(session: string): void;
   openLog(run: string): void;
+  openCell(run: string): void;
   simulate(gpus: string): void;
+  tryNow(): void;
+  /** Show all that can be done with `run` below `button`, which has the focus again afterwards. */
+  openMenu(run: RunView, button: HTMLElement): void;
 }
 
 export interface IContext {

@@ -1,9 +1,10 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { groupGpus, IGpuGroup, queue } from '../model/gpus';
+import { groupGpus, holders, IGpuGroup, queue } from '../model/gpus';
 import { size } from '../model/words';
 import type { IContext } from './context';
+import { Unknown } from './unknown';
 
 /** How many of the waiting runs are named. */
 const NAMED = 5;
@@ -13,6 +14,8 @@ export class GpusWidget extends ReactWidget {
   constructor(private readonly _context: IContext) {
     super();
     this.addClass('fc-Section');
+    // It scrolls, by keyboard too.
+    this.node.tabIndex = 0;
     this._context.fleet.changed.connect(this.update, this);
   }
 
@@ -24,7 +27,7 @@ export class GpusWidget extends ReactWidget {
   protected override render(): JSX.Element {
     const { fleet } = this._context;
     if (!fleet.isLoaded) {
-      return <div className="fc-Section-body" aria-busy={fleet.link.kind === 'connecting'} />;
+      return <Unknown context={this._context} />;
     }
     const groups = groupGpus(fleet.nodes);
     return (
@@ -32,7 +35,7 @@ export class GpusWidget extends ReactWidget {
         {groups.length === 0 ? (
           <NoGpus context={this._context} />
         ) : (
-          <ul className="fc-List">
+          <ul className="fc-List" aria-label={this._context.trans.__('GPUs')}>
             {groups.map(group => (
               <Gpus key={group.key} group={group} context={this._context} showsNode={fleet.nodes.length > 1} />
             ))}
@@ -60,7 +63,8 @@ function NoGpus({ context }: { context: IContext }): JSX.Element {
 
 function Gpus(props: { group: IGpuGroup; context: IContext; showsNode: boolean }): JSX.Element {
   const { group, showsNode } = props;
-  const { trans } = props.context;
+  const { trans, fleet } = props.context;
+  const held = holders(group, fleet.sessions);
   const free = group.total - group.used - group.troubled;
   const share = `${Math.round((100 * group.used) / group.total)}%`;
   return (
@@ -79,6 +83,7 @@ function Gpus(props: { group: IGpuGroup; context: IContext; showsNode: boolean }
           {[
             showsNode ? group.node : '',
             group.memoryBytes === null ? '' : size(group.memoryBytes),
+            group.used > 0 ? trans.__('%1 used', group.used) + (held.length > 0 ? ` (${held.join(', ')})` : '') : '',
             group.troubled > 0 ? trans.__('%1 not usable', group.troubled) : ''
           ]
             .filter(Boolean)
@@ -105,11 +110,11 @@ function Waiting({ context }: { context: IContext }): JSX.Element | null {
   return (
     <div className="fc-Waiting">
       <div className="fc-Small">{context.trans._n('%1 cell waits for a GPU', '%1 cells wait for a GPU', waiting.length)}</div>
-      <ol className="fc-List">
+      <ol className="fc-List" aria-label={context.trans.__('In this order')}>
         {waiting.slice(0, NAMED).map(run => (
-          <li key={run.run} className="fc-Item fc-Small" title={run.why}>
+          <li key={run.run} className="fc-Item fc-Small">
             <code className="fc-Title">{run.title}</code>
-            <span>{run.why}</span>
+            <div className="fc-Run-words">{run.why}</div>
           </li>
         ))}
       </ol>

@@ -3,7 +3,7 @@ import * as React from 'react';
 
 import type { IContext } from './context';
 
-/** Above the lists: that nothing is known yet, or why what is shown may be old, and what to do. */
+/** Above the lists: which executor they are of; or why what is shown may be old, and what to do. */
 export class NoticeWidget extends ReactWidget {
   constructor(private readonly _context: IContext) {
     super();
@@ -17,25 +17,66 @@ export class NoticeWidget extends ReactWidget {
   }
 
   protected override render(): JSX.Element {
-    const { link, isLoaded } = this._context.fleet;
-    const { trans } = this._context;
-    const words = {
-      up: null,
-      connecting: isLoaded ? null : trans.__('Looking for the executor …'),
-      offline: trans.__('The Jupyter server does not answer. What runs far away goes on; this page tries again.'),
-      down: link.kind === 'down' ? link.error.message : null
-    }[link.kind];
-    const isBad = link.kind === 'down' || link.kind === 'offline';
+    const { link } = this._context.fleet;
     return (
-      <div role="status" data-link={link.kind}>
-        {words !== null && (
-          <div className={isBad ? 'fc-Notice-words fc-mod-bad' : 'fc-Notice-words'}>
-            {link.kind === 'down' && <strong>{trans.__('No executor.')} </strong>}
-            {words}
-            {link.kind === 'down' && <code className="fc-Notice-code">{link.error.code}</code>}
-          </div>
+      <div data-link={link.kind}>
+        {/* It is always there, since what appears together with its words is not read out. */}
+        <div role="status">
+          <Words context={this._context} />
+        </div>
+        {(link.kind === 'down' || link.kind === 'offline') && (
+          <button
+            type="button"
+            className="jp-Button jp-mod-styled fc-Notice-button"
+            onClick={() => this._context.actions.tryNow()}
+          >
+            {this._context.trans.__('Try again')}
+          </button>
         )}
+        {link.kind === 'up' && <Whose where={link.where} context={this._context} />}
       </div>
     );
   }
+}
+
+function Words({ context }: { context: IContext }): JSX.Element | null {
+  const { trans, fleet } = context;
+  const { link, isLoaded } = fleet;
+  switch (link.kind) {
+    case 'up':
+      return null;
+    case 'connecting':
+      return isLoaded ? null : <p className="fc-Notice-words">{trans.__('Looking for the executor …')}</p>;
+    case 'offline':
+      return (
+        <p className="fc-Notice-words fc-mod-bad">
+          <strong>{trans.__('The Jupyter server does not answer.')}</strong>{' '}
+          {trans.__('What runs far away goes on. This page tries again by itself; if the server has ended, start it again.')}
+          {isLoaded && ` ${trans.__('Below is what was known last.')}`}
+        </p>
+      );
+    case 'down':
+      return (
+        <p className="fc-Notice-words fc-mod-bad">
+          <strong>{trans.__('No executor:')}</strong> {link.error.message}
+          {isLoaded && ` ${trans.__('Below is what was known last.')}`}
+          <code className="fc-Notice-code">{link.error.code}</code>
+        </p>
+      );
+  }
+}
+
+function Whose({ where, context }: { where: string; context: IContext }): JSX.Element {
+  const { trans } = context;
+  return (
+    <details className="fc-Whose">
+      <summary>
+        {trans.__('Executor:')} <span className="fc-Whose-name">{where || trans.__('this Jupyter server’s own')}</span>
+      </summary>
+      <p>
+        {trans.__('This panel shows one executor. A notebook that chose another one with')} <code>%gpu connect</code>{' '}
+        {trans.__('is not listed here. To see that one, start Jupyter with its address in')} <code>FARCELL_URL</code>.
+      </p>
+    </details>
+  );
 }

@@ -2,6 +2,7 @@ import { LabIcon, SidePanel } from '@jupyterlab/ui-components';
 import type { ITranslator } from '@jupyterlab/translation';
 import { AccordionPanel } from '@lumino/widgets';
 
+import type { IFleetModel } from '../tokens';
 import type { IContext } from './context';
 import { GpusWidget } from './gpus';
 import { NoticeWidget } from './notice';
@@ -21,11 +22,18 @@ export class FarPanel extends SidePanel {
     this.node.setAttribute('aria-label', trans.__('GPUs and far cells'));
     this.header.addWidget(new NoticeWidget(options.context));
     this._running = new RunningWidget(options.context);
-    const gpus = new GpusWidget(options.context);
-    gpus.title.label = trans.__('GPUs');
+    this._gpus = new GpusWidget(options.context);
+    this._gpus.title.label = trans.__('GPUs');
     this._running.title.label = trans.__('Running');
-    this.addWidget(gpus);
+    this.addWidget(this._gpus);
     this.addWidget(this._running);
+    this._fleet = options.context.fleet;
+    this._fleet.changed.connect(this._size, this);
+  }
+
+  override dispose(): void {
+    this._fleet.changed.disconnect(this._size, this);
+    super.dispose();
   }
 
   /** Another notebook is looked at. */
@@ -34,16 +42,30 @@ export class FarPanel extends SidePanel {
   }
 
   protected override onAfterShow(): void {
-    const content = this.content;
-    if (!this._isSized && content instanceof AccordionPanel) {
-      // There are few kinds of GPU, and many runs. Before it is laid out, it has no sizes to set.
-      this._isSized = true;
-      requestAnimationFrame(() => content.setRelativeSizes([1, 2]));
-    }
+    this._size();
     this._onFirstShow();
     this._onFirstShow = () => undefined;
   }
 
+  /** Once, when there is something to show: as much for GPUs as they need, but no more than half. */
+  private _size(): void {
+    const { content } = this;
+    if (this._isSized || !this.isVisible || !(content instanceof AccordionPanel)) {
+      return;
+    }
+    this._isSized = this._fleet.isLoaded;
+    // Before it is laid out and has been drawn, it has no sizes.
+    requestAnimationFrame(async () => {
+      await this._gpus.renderPromise;
+      const room = this._gpus.node.clientHeight + this._running.node.clientHeight;
+      const needed = (this._gpus.node.firstElementChild?.scrollHeight ?? 0) / Math.max(1, room);
+      const share = this._isSized ? Math.min(0.5, Math.max(0.1, needed)) : 0.3;
+      content.setRelativeSizes([share, 1 - share]);
+    });
+  }
+
+  private readonly _fleet: IFleetModel;
+  private readonly _gpus: GpusWidget;
   private readonly _running: RunningWidget;
   private _isSized = false;
   private _onFirstShow: () => void;

@@ -1,12 +1,15 @@
-import { closeIcon, ReactWidget, stopIcon, textEditorIcon } from '@jupyterlab/ui-components';
+import { closeIcon, ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import type { RunView, SessionView } from '../api/types';
+import type { SessionView } from '../api/types';
 import { arrange, IRunning, sessionName } from '../model/running';
 import { duration } from '../model/words';
 import type { IContext } from './context';
 import { IconButton } from './iconbutton';
 import { useNow } from './now';
+import { Run } from './run';
+import { Unknown } from './unknown';
+import { VariablesOf } from './variables';
 
 /** How many ended runs are listed. */
 const RECENT = 8;
@@ -16,6 +19,8 @@ export class RunningWidget extends ReactWidget {
   constructor(private readonly _context: IContext) {
     super();
     this.addClass('fc-Section');
+    // It scrolls, by keyboard too.
+    this.node.tabIndex = 0;
     this._context.fleet.changed.connect(this.update, this);
   }
 
@@ -35,7 +40,7 @@ function Running({ context, notebook }: { context: IContext; notebook: string | 
   const now = useNow(rows.length > 0);
   const ended = fleet.runs.filter(run => run.state === 'ended').slice(-RECENT).reverse();
   if (!fleet.isLoaded) {
-    return <div className="fc-Section-body" aria-busy={fleet.link.kind === 'connecting'} />;
+    return <Unknown context={context} />;
   }
   return (
     <div className="fc-Section-body">
@@ -45,7 +50,7 @@ function Running({ context, notebook }: { context: IContext; notebook: string | 
           <code>%%gpu</code>
         </div>
       )}
-      <ul className="fc-List">
+      <ul className="fc-List" aria-label={trans.__('Sessions')}>
         {rows.map(row => (
           <Session key={row.session.session} row={row} now={now} context={context} />
         ))}
@@ -53,7 +58,7 @@ function Running({ context, notebook }: { context: IContext; notebook: string | 
       {ended.length > 0 && (
         <>
           <h3 className="fc-Heading">{trans.__('Ended')}</h3>
-          <ul className="fc-List">
+          <ul className="fc-List" aria-label={trans.__('Ended')}>
             {ended.map(run => (
               <Run key={run.run} run={run} now={now} context={context} />
             ))}
@@ -79,51 +84,23 @@ function Session(props: { row: IRunning; now: number; context: IContext }): JSX.
         <span className="fc-Space" />
         <IconButton
           icon={closeIcon}
-          label={trans.__('Release the session of %1, with all its names', name)}
+          label={trans.__('Release the session of %1, with all its variables', name)}
           onClick={() => actions.stopSession(session.session)}
         />
       </div>
       <div className="fc-Line fc-Small">
         <span>{devices(session, context)}</span>
         <span className="fc-Space" />
-        <span>{standing(session, runs, now, context)}</span>
+        <span className="fc-Count">{standing(row, now, context)}</span>
       </div>
       {runs.length > 0 && (
-        <ul className="fc-List fc-Runs">
+        <ul className="fc-List fc-Runs" aria-label={trans.__('Cells of %1', name)}>
           {runs.map(run => (
             <Run key={run.run} run={run} now={now} context={context} />
           ))}
         </ul>
       )}
-    </li>
-  );
-}
-
-function Run({ run, now, context }: { run: RunView; now: number; context: IContext }): JSX.Element {
-  const { trans, actions } = context;
-  const isOver = run.state === 'ended';
-  const title = run.title || run.run;
-  return (
-    <li className="fc-Run" data-run={run.run} data-state={run.state} title={run.why || undefined}>
-      <div className="fc-Line">
-        <span className={`fc-Dot fc-mod-${isOver ? (run.outcome ?? 'lost') : run.state}`} aria-hidden="true" />
-        <code className="fc-Title">{title}</code>
-        <span className="fc-Space" />
-        <span className="fc-Count">{timeOf(run, now)}</span>
-        <IconButton
-          icon={textEditorIcon}
-          label={trans.__('Show what "%1" printed', title)}
-          onClick={() => actions.openLog(run.run)}
-        />
-        {!isOver && (
-          <IconButton
-            icon={stopIcon}
-            label={trans.__('Interrupt "%1"', title)}
-            onClick={() => actions.interrupt(run.run)}
-          />
-        )}
-      </div>
-      <div className="fc-Small">{isOver ? outcomeOf(run, context) : run.state === 'running' ? '' : run.why || run.state}</div>
+      {session.variables && <VariablesOf variables={session.variables} name={name} context={context} />}
     </li>
   );
 }
@@ -137,7 +114,7 @@ function devices(session: SessionView, context: IContext): string {
   return names.every(one => one === names[0]) && names.length > 1 ? `${names.length} × ${names[0]}` : names.join(', ');
 }
 
-function standing(session: SessionView, runs: readonly RunView[], now: number, context: IContext): string {
+function standing({ session, runs }: IRunning, now: number, context: IContext): string {
   const { trans } = context;
   if (session.state !== 'ready') {
     return session.state === 'waiting' ? trans.__('waits') : trans.__('starts');
@@ -146,12 +123,4 @@ function standing(session: SessionView, runs: readonly RunView[], now: number, c
     return trans.__('busy');
   }
   return session.expires ? trans.__('idle, released in %1', duration(session.expires - now)) : trans.__('idle');
-}
-
-function timeOf(run: RunView, now: number): string {
-  return run.started ? duration((run.ended ?? now) - run.started) : '';
-}
-
-function outcomeOf(run: RunView, context: IContext): string {
-  return run.outcome === 'ok' ? '' : (run.reason?.message ?? run.outcome ?? context.trans.__('ended'));
 }
