@@ -48,9 +48,9 @@ class FarInterrupt(KeyboardInterrupt):
 
 
 class CellSyntaxError(Exception):
-    """The cell is not Python. Found here, before anything was sent; shown as IPython shows it."""
+    """The cell cannot be compiled. Found here, before anything was sent; shown as IPython shows a syntax error."""
 
-    def __init__(self, error: SyntaxError, lines: list[str]) -> None:
+    def __init__(self, error: Exception, lines: list[str]) -> None:
         super().__init__(str(error))
         self.error = error
         self._lines = lines
@@ -59,8 +59,8 @@ class CellSyntaxError(Exception):
         return self._lines
 
 
-def syntax_error(error: SyntaxError, lines: list[str]) -> CellSyntaxError:
-    """Under the name that the front end prints: a TabError is one too."""
+def syntax_error(error: Exception, lines: list[str]) -> CellSyntaxError:
+    """Under the name that the front end prints: a TabError is one too, and code may nest too deep to be compiled."""
     kind: type[CellSyntaxError] = type(type(error).__name__, (CellSyntaxError,), {"__module__": "farcell"})
     return kind(error, lines)
 

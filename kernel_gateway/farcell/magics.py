@@ -56,6 +56,10 @@ Cells that consist of %gpu, %load_ext, help, history or HTML and JavaScript only
 """
 
 
+# What IPython takes for a syntax error, and what it shows with its own frames: nested deeper than Python compiles.
+_NO_PYTHON = (SyntaxError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
+
+
 class Magics:
     """The magics of one shell, with the notebook behind them."""
 
@@ -140,7 +144,7 @@ class Magics:
                 warnings.simplefilter("ignore")
                 tree = shell.compile.ast_parse(python, filename=name)
                 shell.compile(tree, name, "exec")
-        except SyntaxError as err:
+        except _NO_PYTHON as err:
             lines = shell.SyntaxTB.structured_traceback(type(err), err, [])
             raise syntax_error(err, lines) from None
         title = next((text.strip() for text in cell.splitlines() if text.strip()), "")
@@ -209,7 +213,7 @@ def _is_python(source: str) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ast.parse(source)
-    except (SyntaxError, ValueError):
+    except _NO_PYTHON:
         return False
     return True
 

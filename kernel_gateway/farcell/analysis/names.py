@@ -6,11 +6,29 @@ function's body) binds nothing for certain, so `reads` may name too much, never 
 """
 
 import ast
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from farcell.analysis.binding import Import, Names
 from farcell.analysis.walker import Walker
 
 __all__ = ["Import", "Names", "names_in"]
+
+
+_FRAMES_A_LEVEL = 8
+"""How many calls of ours one level of an expression takes at the most; IPython walks the same tree with one."""
+
+
+@contextmanager
+def _deeper() -> Iterator[None]:
+    """Room for what nests as deep as a plain cell may."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(_FRAMES_A_LEVEL * before)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def names_in(source: str) -> Names:
@@ -20,7 +38,8 @@ def names_in(source: str) -> Names:
         SyntaxError: it is not Python.
     """
     walker = Walker()
-    walker.run(ast.parse(source).body)
+    with _deeper():
+        walker.run(ast.parse(source).body)
     return Names(
         frozenset(walker.reads),
         frozenset(walker.writes),

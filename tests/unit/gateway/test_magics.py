@@ -46,6 +46,29 @@ def test_a_syntax_error_is_reported_here_with_the_cells_own_line(far: Any, cell:
     assert without_number.sub("", out.out + out.err) == without_number.sub("", local.out + local.err)
 
 
+@pytest.mark.parametrize(
+    ("source", "kind"), [("1+" * 20_000 + "1", "RecursionError"), ("x = '\0'", "(Value|Syntax)Error")]
+)
+def test_what_python_cannot_compile_for_other_reasons_is_shown_without_our_frames(
+    far: Any, cell: Any, capsys: Any, source: str, kind: str
+) -> None:
+    client = far()
+    result = cell(f"%%gpu H100\n{source}")
+    out = capsys.readouterr()
+    assert re.fullmatch(kind, type(result.error_in_exec).__name__)
+    assert len((out.out + out.err).splitlines()) <= 5
+    assert "magics.py" not in out.out + out.err
+    assert client.requests == []
+
+
+def test_what_nests_as_deep_as_a_plain_cell_may_is_sent(far: Any, cell: Any) -> None:
+    client = far()
+    source = "1+" * 700 + "1"
+    assert cell(source).success
+    assert cell(f"%%gpu\n{source}").success
+    assert len(client.requests) == 1
+
+
 def test_top_level_await_and_shell_syntax_are_no_syntax_errors(far: Any, cell: Any) -> None:
     client = far()
     assert cell("%%gpu\nawait f()\n!ls\n%timeit 1").success
