@@ -107,6 +107,7 @@ class _Trip:
             self.screen,
             lambda view: notebook.sessions.saw(view, key, once=options.once),
             comms=notebook.comms_of_run(self.client),
+            leaves=notebook.leaves,
         ).to_the_end()
 
 

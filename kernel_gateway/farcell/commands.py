@@ -111,8 +111,8 @@ def _attach(notebook: Notebook, screen: OutputScreen, client: "Client", target: 
     run = _run_id(target) if target else _to_attach(notebook, client.runs())
     view = client.run(run)
     comms = notebook.comms_of_run(client, view)  # of an ended run, the frames come before its state
-    watch = Watch(client.follow(run), client, screen, _observer(notebook, client, view), comms=comms)
-    seen = watch.to_the_end()
+    on_view = _observer(notebook, client, view)
+    seen = Watch(client.follow(run), client, screen, on_view, comms=comms, leaves=notebook.leaves).to_the_end()
     settle(notebook, screen, seen, waited=False)
     with suppress(Unavailable):  # what the run came to matters more
         still_there(client, notebook.sessions.get(view.session))

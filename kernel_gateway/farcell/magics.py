@@ -74,6 +74,7 @@ class Magics:
             keep_result=self._keep_result,
             comms=comms_for(shell),
             number_of=self._number_of,
+            leaves=lambda: bool(getattr(shell, "exit_now", False)),
         )
         self.offloading = Offloading(self.notebook, self._metadata, self.run_unmarked)
 

@@ -48,7 +48,7 @@ class Notebook:
     """The state behind `%%gpu` in one kernel. `namespace` is the user's; `new_screen` makes a screen for
     the cell now running, `dial` a connected client; `keep_result` binds what a cell displayed to `_` and `Out`.
     `use` says where cells without a magic run: here, if it is None. `comms` are the widgets of far cells, where
-    there is a front end that could show any."""
+    there is a front end that could show any. `leaves` says that this kernel is being shut down."""
 
     namespace: dict[str, Any]
     name: str
@@ -61,6 +61,7 @@ class Notebook:
     use: CellOptions | None = None
     comms: "FarComms | None" = None
     number_of: Callable[[str], int] = lambda file: 0
+    leaves: Callable[[], bool] | None = None
     _client: "Client | None" = None
     _tell: OnStart = None
     _target: Target | None = None

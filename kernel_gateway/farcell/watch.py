@@ -24,6 +24,9 @@ from farcell_protocol.messages.api import RunView
 _POLL_S = 0.1
 """How soon a press of the stop button is noticed at the latest; see `Presses`."""
 
+_LEAVING_S = 0.2
+"""Whoever shuts a kernel down interrupts it first, and says so only then: how long after a press that may come."""
+
 _ASKING_POLL_S = 0.01
 """The same for an answer of the user's."""
 
@@ -63,8 +66,10 @@ class Watch:
         on_view: Callable[[RunView], object],
         clock: Callable[[], float] = time.monotonic,
         comms: Comms | None = None,
+        leaves: Callable[[], bool] | None = None,
     ) -> None:
         self._comms = comms
+        self._leaves = leaves
         self._follower = follower
         self._screen = screen
         self._on_view = on_view
@@ -84,7 +89,7 @@ class Watch:
         """Show everything until the run has ended.
 
         Raises:
-            FarInterrupt: the stop button was pressed a third time; the run goes on.
+            FarInterrupt: the stop button was pressed a third time, or the kernel is being shut down; the run goes on.
             FarcellError: the executor refused.
         """
         seen = self._seen
@@ -233,13 +238,24 @@ class Watch:
 
     def _pressed(self, count: int) -> None:
         self._seen.presses = count
-        if count > 2:
+        if count > 2 or self._is_leaving():
             self._follower.close()
             text = f"left behind: run {self._seen.run} · %gpu attach shows it again"
             self._line.finish(Line(text, "bad", Mark(self._seen.run, "left")))
             raise FarInterrupt(f"run {self._seen.run} was left to itself; %gpu attach {self._seen.run} shows it again")
         self._backlog.pressed()
         self._say_stop()
+
+    def _is_leaving(self) -> bool:
+        """Whether nobody has pressed stop: the kernel is being restarted or shut down, and the run is to go on."""
+        if self._leaves is None:
+            return False
+        end = time.monotonic() + _LEAVING_S
+        while not self._leaves():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     def _say_stop(self) -> None:
         self._stopping.say(self._seen.presses)

@@ -74,10 +74,12 @@ def press() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def watched(steps: Iterable[Step], clock: Clock | None = None) -> tuple[Watch, Screen, ScriptedClient]:
+def watched(
+    steps: Iterable[Step], clock: Clock | None = None, leaves: Callable[[], bool] | None = None
+) -> tuple[Watch, Screen, ScriptedClient]:
     screen, client = Screen(), ScriptedClient()
     follower = ScriptedFollower(REQUEST.run, steps)
-    return Watch(follower, client, screen, lambda _: None, clock or Clock()), screen, client
+    return Watch(follower, client, screen, lambda _: None, clock or Clock(), leaves=leaves), screen, client
 
 
 def test_a_quick_cell_has_its_line_once_and_above_its_output() -> None:
@@ -208,6 +210,15 @@ def test_a_third_press_leaves_the_run_to_itself() -> None:
     watch, screen, _ = watched([Changed(view(REQUEST)), LinkDown("gone", 0.0), press, press, press])
     with pytest.raises(FarInterrupt, match="%gpu attach r-1"):
         watch.to_the_end()
+    assert screen.log[-1].startswith("[bad] left behind")
+
+
+def test_a_kernel_that_is_shut_down_is_interrupted_first_and_leaves_its_run_alone() -> None:
+    asked = iter([False, False, True])
+    watch, screen, client = watched([Changed(view(REQUEST)), press], leaves=lambda: next(asked))
+    with pytest.raises(FarInterrupt, match="%gpu attach r-1"):
+        watch.to_the_end()
+    assert client.said == []
     assert screen.log[-1].startswith("[bad] left behind")
 
 
