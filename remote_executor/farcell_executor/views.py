@@ -1,6 +1,7 @@
 """Nouns as their owners see them: what the API shows of runs, sessions, workers, nodes and devices."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from farcell_executor.model import Device, Node, NodeState, Run, RunState, Session, SessionState, Token, Worker
 from farcell_executor.runlogs import RunLogs
@@ -24,6 +25,7 @@ class Views:
         self._variables = KnownVariables(machine, logs)
         self._workers: dict[WorkerId, Worker] = {}
         self._nodes: dict[NodeId, Node] = {}
+        self._missed: dict[WorkerId, None] = {}  # asked for, and the store does not have them
 
     def note(self, nouns: Iterable[Noun]) -> None:
         """Remember workers and nodes, which the machine forgets when they are gone; and who told of variables."""
@@ -35,18 +37,23 @@ class Views:
                 self._workers[noun.id] = noun
             elif isinstance(noun, Node):
                 self._nodes[noun.id] = noun
-        while len(self._workers) > _MOST_KEPT:
-            del self._workers[next(iter(self._workers))]
+        _keep_newest(self._workers)
 
     async def begin(self) -> None:
         """Learn from the store what was told in an earlier life."""
         self._variables.note(await self._store.runs())
 
-    async def recall(self, runs: Iterable[Run]) -> None:
-        """Have the workers of these runs remembered, before views of them are made."""
-        if any(run.worker is not None and self._worker(run.worker) is None for run in runs):
-            self.note(await self._store.nodes())
-            self.note(await self._store.workers(alive=False))
+    async def recall(self, nouns: Iterable[Run | Session]) -> None:
+        """Have the workers of these runs and sessions remembered, with their nodes, before views of them are made."""
+        missing = {one.worker for one in nouns if one.worker is not None and not self._is_known(one.worker)}
+        if not missing:
+            return
+        found = await self._store.find_workers(missing)
+        nodes = {one.node for one in found if one.node not in self._machine.nodes and one.node not in self._nodes}
+        self.note(await self._store.find_nodes(nodes) if nodes else [])
+        self.note(found)
+        self._missed |= dict.fromkeys(missing - {one.id for one in found})
+        _keep_newest(self._missed)
 
     def run(self, run: Run) -> api.RunView:
         """A run, whether it lives or has ended."""
@@ -73,7 +80,7 @@ class Views:
 
     def session(self, session: Session) -> api.SessionView:
         """A session, whether it lives or has ended."""
-        runs = [run for run in self._machine.runs.values() if run.session == session.id and not run.aside]
+        runs = self._machine.cells_of(session.id)
         running = next((run.id for run in runs if run.state is RunState.RUNNING), None)
         idle = session.idle_since if session.state is SessionState.READY else None
         worker = self._machine.worker_of(session.id) or (self._worker(session.worker) if session.worker else None)
@@ -131,10 +138,18 @@ class Views:
     def _worker(self, worker: WorkerId) -> Worker | None:
         return self._machine.workers.get(worker) or self._workers.get(worker)
 
+    def _is_known(self, worker: WorkerId) -> bool:
+        return worker in self._missed or self._worker(worker) is not None
+
     def _held(self, worker: Worker, device: Device | None, device_id: DeviceId) -> api.DeviceView:
         if device is None:
             return api.DeviceView(device_id, worker.node, model="unknown", index=-1, session=worker.session)
         return device_view(device, worker.session)
+
+
+def _keep_newest(kept: dict[WorkerId, Any]) -> None:
+    while len(kept) > _MOST_KEPT:
+        del kept[next(iter(kept))]
 
 
 def device_view(device: Device, holder: SessionId | None) -> api.DeviceView:

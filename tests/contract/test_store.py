@@ -46,6 +46,16 @@ async def test_every_field_of_every_noun_comes_back(store: Store, nouns):
     assert await store.token(nouns.token.id) == nouns.token
 
 
+async def test_workers_and_nodes_are_found_by_id_though_they_are_gone(store: Store, nouns):
+    gone = [replace(nouns.worker, id=f"w-{n}", state=WorkerState.GONE) for n in range(1200)]
+    node = replace(nouns.node, state=NodeState.GONE)
+    await store.save([*gone, node])
+    asked = [worker.id for worker in gone[:1100]]
+    assert sorted(worker.id for worker in await store.find_workers([*asked, "w-unknown"])) == sorted(asked)
+    assert await store.find_workers([]) == []
+    assert await store.find_nodes([node.id, "n-unknown"]) == [node]
+
+
 async def test_what_was_never_saved_is_none(store: Store):
     assert await store.run(RunId("r-0")) is None
     assert await store.session(SessionId("s-0")) is None

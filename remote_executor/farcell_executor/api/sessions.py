@@ -15,13 +15,16 @@ async def list_sessions(
 ) -> list[SessionView]:
     """The caller's living sessions, with `ended` also those that are over; everybody's for an admin."""
     found = await executor.sessions.all(request.user, ended=ended, limit=limit)
+    await executor.views.recall(found)
     return [executor.views.session(session) for session in found]
 
 
 @get("/sessions/{session:str}")
 async def get_session(request: Asked, executor: Here, session: FromPath[str]) -> SessionView:
     """One session."""
-    return executor.views.session(await executor.sessions.get(request.user, SessionId(session)))
+    found = await executor.sessions.get(request.user, SessionId(session))
+    await executor.views.recall([found])
+    return executor.views.session(found)
 
 
 @post("/sessions/{session:str}/stop", status_code=202)

@@ -197,6 +197,10 @@ class Machine:
         """That run while it lives."""
         return self._books.runs.get(run)
 
+    def cells_of(self, session: SessionId) -> list[Run]:
+        """The living runs of a session, oldest first, without its comms."""
+        return self._books.runs_of(session)
+
     def check_request(self, owner: str, request: RunRequest) -> GpuSpec:
         """What the request asks for, if it can ever be had; asked before `RunSubmitted`.
 

@@ -19,7 +19,7 @@ import msgspec
 
 from farcell_executor.model import Node, PrunedRun, Run, Session, Token, Worker
 from farcell_protocol.errors import FarcellError
-from farcell_protocol.ids import RunId, SessionId, TokenId
+from farcell_protocol.ids import NodeId, RunId, SessionId, TokenId, WorkerId
 
 Noun = Run | Session | Worker | Node
 
@@ -69,6 +69,12 @@ class FleetStore(Protocol):
 
     async def nodes(self) -> list[Node]:
         """All nodes that were not given up, in the order in which they first came."""
+
+    async def find_workers(self, workers: Collection[WorkerId]) -> list[Worker]:
+        """Those of these that are stored, gone or not, in no order."""
+
+    async def find_nodes(self, nodes: Collection[NodeId]) -> list[Node]:
+        """Those of these that are stored, given up or not, in no order."""
 
 
 class TokenStore(Protocol):

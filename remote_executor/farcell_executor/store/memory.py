@@ -99,6 +99,14 @@ class MemoryStore:
         """All nodes that were not given up, in the order in which they first came."""
         return [node for node in self._nodes.values() if node.state is not NodeState.GONE]
 
+    async def find_workers(self, workers: Collection[WorkerId]) -> list[Worker]:
+        """Those of these that are stored, gone or not."""
+        return [self._workers[worker] for worker in workers if worker in self._workers]
+
+    async def find_nodes(self, nodes: Collection[NodeId]) -> list[Node]:
+        """Those of these that are stored, given up or not."""
+        return [self._nodes[node] for node in nodes if node in self._nodes]
+
     async def save_token(self, token: Token) -> None:
         """Store a new or changed token."""
         self._tokens[token.id] = token

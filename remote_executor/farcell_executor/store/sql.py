@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, Table, select
 
 from farcell_executor.model import (
     Node,
@@ -39,10 +39,11 @@ from farcell_executor.store.lanes import Lane, checkpoint, make_engine
 from farcell_executor.store.rows import Kept, from_row, to_row
 from farcell_executor.store.statements import DROP_PAYLOAD, KEEP_PAYLOAD, UPSERTS, newest, with_payload
 from farcell_protocol.errors import FarcellError
-from farcell_protocol.ids import RunId, SessionId, TokenId
+from farcell_protocol.ids import NodeId, RunId, SessionId, TokenId, WorkerId
 
 _CHECKPOINT_BYTES = 4 * 2**20  # of WAL: SQLite's own default, 1000 pages
 _CHECK_EVERY = 256  # saves, between two looks at the WAL's size
+_FIND_AT_ONCE = 500  # ids in one statement: older SQLites take 999
 
 _Noun = TypeVar("_Noun", Run, Session, Worker, Node, Token)
 
@@ -197,6 +198,14 @@ class SqlStore:
         gone = schema.nodes.c.state == NodeState.GONE.value
         return await self._read(Node, select(schema.nodes).where(~gone).order_by(schema.nodes.c.seq))
 
+    async def find_workers(self, workers: Collection[WorkerId]) -> list[Worker]:
+        """Those of these that are stored, gone or not."""
+        return await self._find(Worker, schema.workers, workers)
+
+    async def find_nodes(self, nodes: Collection[NodeId]) -> list[Node]:
+        """Those of these that are stored, given up or not."""
+        return await self._find(Node, schema.nodes, nodes)
+
     async def token(self, token: TokenId) -> Token | None:
         """That token, revoked or not, or None."""
         found = await self._read(Token, select(schema.tokens).where(schema.tokens.c.id == token))
@@ -240,6 +249,14 @@ class SqlStore:
                 return list(connection.execute(query))
 
         return await self._reader.do(read)
+
+    async def _find(self, kind: type[_Noun], table: Table, ids: Collection[str]) -> list[_Noun]:
+        found: list[_Noun] = []
+        some = list(ids)
+        while some:
+            found += await self._read(kind, select(table).where(table.c.id.in_(some[:_FIND_AT_ONCE])))
+            del some[:_FIND_AT_ONCE]
+        return found
 
     async def _read(self, kind: type[_Noun], query: Select[Any], *, backwards: bool = False) -> list[_Noun]:
         def read(connection: Connection) -> list[_Noun]:
