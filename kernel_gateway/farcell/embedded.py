@@ -4,13 +4,10 @@ Only one process at a time starts anything: it holds the start lock. Whether an 
 by asking it and by the lock it holds, never by a pid or a file that it may have left behind.
 """
 
-import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from farcell.config import embedded_places
@@ -20,6 +17,7 @@ from farcell.trust import own_socket, read_token
 from farcell.versions import is_older
 from farcell_host import rest
 from farcell_host.installed import our_version
+from farcell_host.locks import LockFile, facts_in, is_held
 from farcell_host.target import Target
 from farcell_protocol.errors import (
     ExecutorUnreachable,
@@ -94,7 +92,9 @@ def find(environ: Mapping[str, str]) -> Target:
         with _trouble_named(search.places), _start_lock(search):
             found = _ask(search.places, _addresses(search.places))
             if found is None:
-                Tokenless(search.places, 0.0).check(_addresses(search.places), _lock_text(search.places).get("pid"))
+                Tokenless(search.places, 0.0).check(
+                    _addresses(search.places), facts_in(search.places.executor_lock).get("pid")
+                )
     if found is None:
         raise ExecutorUnreachable(
             f"no embedded executor is running for {search.places.data}: the next %%gpu cell starts one",
@@ -152,7 +152,7 @@ def _drain(search: Search, found: Found) -> None:
     search.tell("replacing the embedded executor by a newer one; runs go on")
     if found.view is None or not found.view.draining:
         rest.call_raw(found.target, "POST", "/drain", oldest=1)
-    search.until(lambda: not _is_locked(search.places.executor_lock), "the older executor to leave")
+    search.until(lambda: not is_held(search.places.executor_lock), "the older executor to leave")
 
 
 def _start(search: Search, command: list[str] | None) -> Target:
@@ -162,9 +162,9 @@ def _start(search: Search, command: list[str] | None) -> Target:
 
     def free_or_answering() -> bool:
         again.extend(filter(None, [_ask(places, _addresses(places))]))
-        if not again and _is_locked(places.executor_lock):
-            tokenless.check(_addresses(places), _lock_text(places).get("pid"))
-        return bool(again) or not _is_locked(places.executor_lock)
+        if not again and is_held(places.executor_lock):
+            tokenless.check(_addresses(places), facts_in(places.executor_lock).get("pid"))
+        return bool(again) or not is_held(places.executor_lock)
 
     # Held without an answer: one started by hand a moment ago, or one that is leaving.
     search.until(free_or_answering, _holder(places) + " to answer or leave")
@@ -205,38 +205,16 @@ def _addresses(places: Places) -> list[str | None]:
     our token. Looking whether it is held takes it for a moment, which must not meet a daemon's start.
     """
     own = own_socket(places)
-    if not _is_locked(places.executor_lock):
+    if not is_held(places.executor_lock):
         return [own]
     # Another environment (XDG_RUNTIME_DIR) may have given the running one another socket, and a service
     # started by hand on this data directory listens on TCP.
-    said = _lock_text(places).get("address")
+    said = facts_in(places.executor_lock).get("address")
     return [own, said] if isinstance(said, str) and said and said != own else [own]
 
 
-def _is_locked(path: Path) -> bool:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-def _lock_text(places: Places) -> dict[str, object]:
-    try:
-        said = json.loads(places.executor_lock.read_text())
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
 def _holder(places: Places) -> str:
-    pid = _lock_text(places).get("pid")
+    pid = facts_in(places.executor_lock).get("pid")
     who = f"the executor with pid {pid}, which holds {places.data}," if pid else f"the executor on {places.data}"
     return who if os.path.lexists(places.token_file) else f"{who} (there is no {places.token_file})"
 
@@ -245,20 +223,9 @@ def _holder(places: Places) -> str:
 def _start_lock(search: Search) -> Iterator[None]:
     """Be the only one who starts, replaces or looks for an executor on this data directory."""
     search.places.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(search.places.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        search.until(lambda: _try_lock(handle), "another kernel that is starting the embedded executor")
+    with LockFile(search.places.start_lock) as lock:
+        search.until(lock.take, "another kernel that is starting the embedded executor")
         yield
-    finally:
-        os.close(handle)
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager

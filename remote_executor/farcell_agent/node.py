@@ -1,13 +1,11 @@
 """Which node this is: an id made once, the boot it runs in, and the lock that keeps a second agent out."""
 
-import fcntl
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from farcell_host.directories import is_still
+from farcell_host.locks import LockFile
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.ids import NodeId, is_id, new_node_id
 from farcell_protocol.places import Places
@@ -47,23 +45,13 @@ def agent_lock(places: Places) -> Iterator[Callable[[], bool]]:
     Raises:
         DataDirectoryInUse: another agent holds it; `pid` says which.
     """
-    fd = os.open(places.agent_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _in_use(places, os.pread(fd, 4096, 0)) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": os.getpid()}).encode(), 0)
-        yield lambda: is_still(os.fstat(fd), places.agent_lock)
-    finally:
-        os.close(fd)
+    with LockFile(places.agent_lock) as lock:
+        if not lock.take():
+            raise _in_use(places, lock.facts().get("pid"))
+        lock.sign()
+        yield lock.is_in_place
 
 
-def _in_use(places: Places, text: bytes) -> DataDirectoryInUse:
-    try:
-        pid = int(json.loads(text)["pid"])
-    except (ValueError, KeyError, TypeError):
-        pid = 0  # it has the lock and has not yet written its pid
-    who = f"another agent (pid {pid})" if pid else "another agent"
+def _in_use(places: Places, pid: object) -> DataDirectoryInUse:
+    who = f"another agent (pid {pid})" if pid else "another agent"  # it has the lock and has not yet written its pid
     return DataDirectoryInUse(f"{who} uses {places.data}: stop it, or choose another --data", pid=pid)

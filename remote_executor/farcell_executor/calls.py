@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from farcell_executor.lock import lock_holder
-from farcell_host import rest
+from farcell_host import locks, rest
 from farcell_host.target import Target, check_url
 from farcell_protocol.errors import ExecutorUnreachable, Unauthorized
 from farcell_protocol.places import Places
@@ -52,7 +51,7 @@ def find(places: Places, *, url: str | None, token: str | None) -> Caller:
         if not token:
             raise Unauthorized(f"{url} wants a token: set FARCELL_TOKEN")
         return Caller(check_url(url), token)
-    holder = lock_holder(places)
+    holder = locks.holder(places.executor_lock)
     if not holder.get("address"):
         raise ExecutorUnreachable(
             f"no executor runs on {places.data}: `farcell up` starts one, and so does the first %%gpu cell",

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from farcell_executor.lock import DataLock, data_lock
+from farcell_executor.lock import data_lock
 from farcell_executor.settings import Settings
 from farcell_executor.sockets import address_of, listen_tcp, listen_unix
 from farcell_host.directories import remove_if_still
 from farcell_host.installed import our_version
+from farcell_host.locks import LockFile
 from farcell_protocol.errors import Unavailable
 
 log = logging.getLogger("farcell_executor")
@@ -47,7 +48,7 @@ def run_executor(settings: Settings, keeper: KeeperControl, on_ready: Callable[[
         if settings.port is not None:
             sockets.append(stack.enter_context(listen_tcp(settings.host, settings.port)))
         address = address_of(sockets[-1])
-        lock.write(address=address, version=our_version())
+        lock.sign(address=address, version=our_version())
         _start(keeper)
         try:
             _serve(settings, sockets, lock, lambda: on_ready(address))
@@ -81,7 +82,7 @@ def _start(keeper: KeeperControl) -> None:
         log.error("%s", err)
 
 
-def _serve(settings: Settings, sockets: list[socket.socket], lock: DataLock, on_ready: Callable[[], None]) -> None:
+def _serve(settings: Settings, sockets: list[socket.socket], lock: LockFile, on_ready: Callable[[], None]) -> None:
     import uvloop
 
     from farcell_executor.server import serve_until_told

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from farcell_executor.lock import lock_holder
+from farcell_host import locks
 from farcell_protocol.ipykernels import is_tried, untried
 from farcell_protocol.places import Places
 
@@ -83,7 +83,7 @@ def _directories(places: Places) -> Iterator[Finding]:
 
 
 def _executor(places: Places) -> Iterator[Finding]:
-    holder = lock_holder(places)
+    holder = locks.holder(places.executor_lock)
     if holder:
         yield Finding("ok", "executor", f"process {holder.get('pid')} at {holder.get('address')}")
     else:

@@ -1,6 +1,5 @@
 """`farcell stop`: executor, workers and keeper leave in time, or an error says which of them did not and what to do."""
 
-import json
 import os
 import select
 import subprocess
@@ -10,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from farcell_executor.calls import Caller, find
-from farcell_executor.lock import IN_USE, lock_holder, wait_until_free
+from farcell_executor.lock import IN_USE
+from farcell_host.locks import facts_in, holder, is_held, wait_until_free
 from farcell_protocol.errors import ExecutorUnreachable, Unavailable
 from farcell_protocol.messages.api import Stopped
 from farcell_protocol.places import Places
@@ -47,8 +47,8 @@ def stop_here(
         Unavailable: something did not leave in time; the text has its pid, how long that was, and what to do.
     """
     wait_until_free(where.start_lock, patience.start_s)  # a kernel may be starting one just now
-    if not _is_held(where, patience):
-        if leave_workers or wait_until_free(where.keeper_lock, 0.0) or not wait_until_free(where.agent_lock, 0.0):
+    if not _is_there(where, patience):
+        if leave_workers or not is_held(where.keeper_lock) or is_held(where.agent_lock):
             find(where, url=None, token=None)  # raises: none runs
         return f"no executor was running; {_stop_remains(where, dismiss_keeper, patience)}"
     return _stop_running(where, caller or find(where, url=None, token=None), leave_workers, patience)
@@ -77,11 +77,11 @@ def stop_there(caller: Caller, *, leave_workers: bool, patience: Patience = Pati
     )
 
 
-def _is_held(where: Places, patience: Patience) -> bool:
+def _is_there(where: Places, patience: Patience) -> bool:
     """Whether an executor holds the data directory; one that is just starting is waited for."""
     end = time.monotonic() + patience.start_s
-    while not wait_until_free(where.executor_lock, 0.0):
-        if lock_holder(where).get("address"):
+    while is_held(where.executor_lock):
+        if holder(where.executor_lock).get("address"):
             return True
         if time.monotonic() > end:
             raise Unavailable(
@@ -95,11 +95,11 @@ def _is_held(where: Places, patience: Patience) -> bool:
 
 
 def _stop_running(where: Places, caller: Caller, leave_workers: bool, patience: Patience) -> str:
-    pid = lock_holder(where).get("pid")
+    pid = holder(where.executor_lock).get("pid")
     try:
         said = caller.ask("POST", _path(leave_workers), Stopped, timeout_s=patience.answer_s)
     except ExecutorUnreachable as err:
-        if not wait_until_free(where.executor_lock, 0.0):
+        if is_held(where.executor_lock):
             raise _stays("executor", pid, "did not answer", patience.answer_s, str(where.executor_log)) from err
         said = Stopped()  # it was leaving already
     if not wait_until_free(where.executor_lock, patience.leave_s):
@@ -115,7 +115,7 @@ def _stop_remains(where: Places, dismiss_keeper: Callable[[Places], bool], patie
         _wait_for_keeper(where, patience)
         return "stopped its keeper"
     _start_successor(where, patience)
-    _is_held(where, patience)
+    _is_there(where, patience)
     return _stop_running(where, find(where, url=None, token=None), False, patience)
 
 
@@ -132,7 +132,7 @@ def _start_successor(where: Places, patience: Patience) -> None:
             return
     if _exit_status(process) == IN_USE:
         return
-    keeper = _keeper_pid(where)
+    keeper = facts_in(where.keeper_lock).get("pid")
     raise Unavailable(
         f"workers are left of an earlier executor, and the one that should adopt and end them did not start within"
         f" {patience.start_s:g} s ({where.executor_log} says why): `kill -9 {keeper}` ends their keeper and them",
@@ -152,9 +152,8 @@ def _exit_status(process: "subprocess.Popen[bytes]") -> int:
 
 def _wait_for_keeper(where: Places, patience: Patience) -> None:
     if not wait_until_free(where.keeper_lock, patience.keeper_s):
-        raise _stays(
-            "keeper", _keeper_pid(where), "was told to leave and has not", patience.keeper_s, str(where.keeper_log)
-        )
+        pid = facts_in(where.keeper_lock).get("pid")
+        raise _stays("keeper", pid, "was told to leave and has not", patience.keeper_s, str(where.keeper_log))
 
 
 def _stays(who: str, pid: object, what: str, seconds: float, log: str) -> Unavailable:
@@ -165,14 +164,6 @@ def _stays(who: str, pid: object, what: str, seconds: float, log: str) -> Unavai
         waited_s=seconds,
         log=log,
     )
-
-
-def _keeper_pid(where: Places) -> object:
-    try:
-        found = json.loads(where.keeper_lock.read_text())
-    except (OSError, ValueError):
-        return None
-    return found.get("pid") if isinstance(found, dict) else None
 
 
 def _path(leave_workers: bool) -> str:

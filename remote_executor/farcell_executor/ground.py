@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from farcell_executor.executor import Executor
-from farcell_executor.lock import DataLock
+from farcell_host.locks import LockFile
 from farcell_protocol.errors import DiskFailed
 
 LOOK_S = 2.0
@@ -13,7 +13,7 @@ LOOK_S = 2.0
 log = logging.getLogger(__name__)
 
 
-async def leave_when_gone(executor: Executor, lock: DataLock, look_s: float = LOOK_S) -> None:
+async def leave_when_gone(executor: Executor, lock: LockFile, look_s: float = LOOK_S) -> None:
     """End all runs with the reason, and leave, once others would not find the lock; return then."""
     while lock.is_in_place():  # noqa: ASYNC110  # a lock file tells nobody that it goes
         await asyncio.sleep(look_s)

@@ -12,8 +12,8 @@ from farcell_executor.api.routes import api
 from farcell_executor.app import running
 from farcell_executor.executor import Executor
 from farcell_executor.ground import leave_when_gone
-from farcell_executor.lock import DataLock
 from farcell_executor.settings import Settings
+from farcell_host.locks import LockFile
 from farcell_protocol.framing import MAX_RECORD_BYTES
 from farcell_protocol.pings import PING_S, SILENCE_S
 
@@ -38,7 +38,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve_until_told(
-    settings: Settings, sockets: list[socket.socket], lock: DataLock, on_ready: Callable[[Executor], None]
+    settings: Settings, sockets: list[socket.socket], lock: LockFile, on_ready: Callable[[Executor], None]
 ) -> None:
     """Run an executor on these sockets until SIGTERM, SIGINT, `stop`, `drain` or idleness. Workers go on.
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from farcell_host.directories import private_directory, remove_if_still
+from farcell_host.locks import LockFile
 from farcell_keeper import cgroups, journal, spool, startup
 from farcell_keeper.keeper import Keeper
 from farcell_keeper.loop import Loop, watch_signals
@@ -44,30 +45,31 @@ def main() -> int:
         private_directory(places.data)
         private_directory(places.runtime)
         private_directory(places.spool)
-        lock = startup.Lock(places.keeper_lock)
+        lock = startup.alone(places.keeper_lock)
     except DataDirectoryInUse as err:
         print(err, file=sys.stderr)
         return EXIT_IN_USE
     except DirectoryNotOurs as err:
         print(err, file=sys.stderr)
         return 1
-    lock.write(pid=os.getpid())
+    remains = lock.facts()
+    lock.sign()
     startup.move_to_background(places.keeper_log)
     startup.become_subreaper()
     startup.raise_descriptor_limit()
     try:
-        _keep(places, lock, options)
+        _keep(places, lock, remains, options)
     except Exception:
         journal.failure("running")
         return 1
     return 0
 
 
-def _keep(places: Places, lock: startup.Lock, options: argparse.Namespace) -> None:
+def _keep(places: Places, lock: LockFile, remains: dict[str, object], options: argparse.Namespace) -> None:
     loop = Loop()
-    _clear_remains(places, lock, loop)
+    _clear_remains(places, remains, loop)
     groups = cgroups.open_cgroups(os.getpid(), cgroups.own_homes())
-    lock.write(pid=os.getpid(), cgroup=str(groups.path) if groups else None)
+    lock.sign(cgroup=str(groups.path) if groups else None)
     keeper = Keeper(loop, places.spool, groups, idle_exit_s=options.idle_exit_s)
     _watch_ground(loop, lock, keeper)
     watch_signals(loop, keeper.signalled, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -87,20 +89,20 @@ def _keep(places: Places, lock: startup.Lock, options: argparse.Namespace) -> No
     visitors.close()
     remove_if_still(mine, places.keeper_socket)
     keeper.close()
-    lock.write()
+    lock.clear()
 
 
-def _watch_ground(loop: Loop, lock: startup.Lock, keeper: Keeper) -> None:
+def _watch_ground(loop: Loop, lock: LockFile, keeper: Keeper) -> None:
     if _has_ground(lock, keeper):
         loop.after(_LOOK_S, partial(_watch_ground, loop, lock, keeper))
 
 
-def _agent_left(lock: startup.Lock, keeper: Keeper) -> None:
+def _agent_left(lock: LockFile, keeper: Keeper) -> None:
     keeper.agent_left()
     _has_ground(lock, keeper)
 
 
-def _has_ground(lock: startup.Lock, keeper: Keeper) -> bool:
+def _has_ground(lock: LockFile, keeper: Keeper) -> bool:
     """Whether we are still to be found; with nobody able to reach them, workers must not stay."""
     if lock.is_in_place():
         return True
@@ -109,11 +111,11 @@ def _has_ground(lock: startup.Lock, keeper: Keeper) -> bool:
     return False
 
 
-def _clear_remains(places: Places, lock: startup.Lock, loop: Loop) -> None:
+def _clear_remains(places: Places, remains: dict[str, object], loop: Loop) -> None:
     """Of a keeper that was killed: its runs are known to be lost, and processes may still run in its cgroups."""
     spool.clear(places.spool)
-    left = lock.before.get("cgroup")
-    if isinstance(left, str) and Path(left).name == f"farcell-{lock.before.get('pid')}":
+    left = remains.get("cgroup")
+    if isinstance(left, str) and Path(left).name == f"farcell-{remains.get('pid')}":
         _clear_cgroups(loop, Path(left), tries=_CLEAR_TRIES)
 
 

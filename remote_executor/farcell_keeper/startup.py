@@ -1,8 +1,6 @@
 """How a process becomes the keeper: alone on its data directory, in its own session, reachable at its socket."""
 
 import ctypes
-import fcntl
-import json
 import os
 import resource
 import socket
@@ -10,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from farcell_host.directories import is_still
+from farcell_host.locks import LockFile
 from farcell_keeper import journal
 from farcell_protocol.errors import DataDirectoryInUse
 from farcell_protocol.places import Places
@@ -20,44 +18,18 @@ _DESCRIPTORS = 65_536
 _LOG_BYTES = 16 * 2**20
 
 
-class Lock:
-    """The lock of the one keeper on a data directory, held until the process ends. Its text is JSON."""
+def alone(path: Path) -> LockFile:
+    """The lock of the one keeper on a data directory, held until the process ends.
 
-    def __init__(self, path: Path) -> None:
-        """Take it.
-
-        Raises:
-            DataDirectoryInUse: another keeper holds it; `pid` says which.
-        """
-        self.path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        text = os.pread(self._fd, 65536, 0)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            pid = _facts(text).get("pid")
-            os.close(self._fd)
-            raise DataDirectoryInUse(f"the keeper with pid {pid} holds {path}", pid=pid) from err
-        self.before = _facts(text)
-        """What the keeper before us wrote; empty if it left in order."""
-
-    def is_in_place(self) -> bool:
-        """Whether others find it at its path: else the data directory was deleted or replaced under us."""
-        return is_still(os.fstat(self._fd), self.path)
-
-    def write(self, **facts: object) -> None:
-        """Say who holds it; with nothing, that nobody does."""
-        text = json.dumps(facts).encode() if facts else b""
-        os.pwrite(self._fd, text, 0)
-        os.ftruncate(self._fd, len(text))
-
-
-def _facts(text: bytes) -> dict[str, object]:
-    try:
-        facts = json.loads(text)
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
+    Raises:
+        DataDirectoryInUse: another keeper holds it; `pid` says which.
+    """
+    lock = LockFile(path)
+    if not lock.take():
+        pid = lock.facts().get("pid")
+        lock.close()
+        raise DataDirectoryInUse(f"the keeper with pid {pid} holds {path}", pid=pid)
+    return lock
 
 
 def close_inherited(keep: set[int]) -> None:

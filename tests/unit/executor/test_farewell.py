@@ -119,7 +119,7 @@ class Deaf(Caller):
 def test_an_executor_that_does_not_leave_is_named_with_how_to_end_it(where: Places, kind: type[Caller]):
     began = time.monotonic()
     with data_lock(where) as lock:
-        lock.write(address="unix:///nowhere", version="1")
+        lock.sign(address="unix:///nowhere", version="1")
         with pytest.raises(Unavailable) as stays:
             stop_here(where, leave_workers=False, dismiss_keeper=lambda _: True, patience=SHORT, caller=kind("", ""))
     assert time.monotonic() - began < 5

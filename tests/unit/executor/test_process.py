@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from farcell_executor.lock import data_lock, lock_holder
+from farcell_executor.lock import data_lock
+from farcell_host.locks import holder
 from farcell_protocol.errors import DataDirectoryInUse
 from tests.unit.executor.home import Home, lock_is_held
 
@@ -30,7 +31,7 @@ def test_the_daemon_is_a_session_of_its_own_without_inherited_descriptors(home: 
     assert json.loads(home.where.executor_lock.read_text()) == {
         "pid": daemon.pid,
         "address": f"unix://{home.where.executor_socket}",
-        "version": lock_holder(home.where)["version"],
+        "version": holder(home.where.executor_lock)["version"],
     }
 
 
@@ -64,7 +65,7 @@ def test_a_killed_executor_leaves_nothing_that_stops_the_next(home: Home):
     first.kill()
     first.wait(10)
     assert home.where.executor_socket.exists()
-    assert lock_holder(home.where) == {}
+    assert holder(home.where.executor_lock) == {}
     token = home.where.token_file.read_text()
     home.daemon()
     assert home.where.token_file.read_text() == token
