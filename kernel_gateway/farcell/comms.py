@@ -13,7 +13,7 @@ from typing import Any
 from farcell.standins import StandIn, register, unregister
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.frames import Message
-from farcell_protocol.messages.cells import CommMessage
+from farcell_protocol.messages.cells import CommMessage, InterruptHandler
 
 _HELD_BYTES = 32 * 2**20
 """How much waits for comms that are not open here: another notebook's, or cells that nobody looks at."""
@@ -84,7 +84,7 @@ class SessionComms:
         self,
         manager: Any,
         publish: Publish,
-        tell: Callable[[CommMessage], None],
+        tell: Callable[[CommMessage | InterruptHandler], None],
         cell: Parent,
         patience_s: float = ANSWER_S,
     ) -> None:
@@ -189,11 +189,20 @@ class SessionComms:
         output rely on it), so this returns when all is said, as a local callback does. Where the far side does not
         answer in time, nobody waits for it again until it answers."""
         try:
-            if not self._over and not self._silent and not done.wait(self._patience_s):
+            if not self._over and not self._silent and not self._answers(done):
                 self._silent = True
         finally:
             with self._lock:
                 self._unanswered.pop(msg_id, None)
+
+    def _answers(self, done: threading.Event) -> bool:
+        try:
+            return done.wait(self._patience_s)
+        except KeyboardInterrupt:
+            # The stop button, while the kernel's main thread waits here as it would be in the callback: so it is for
+            # the callback. A second one comes out of here.
+            self._tell(InterruptHandler())
+            return done.wait(self._patience_s)
 
     def _answered(self, msg_id: str) -> None:
         self._silent = False

@@ -111,6 +111,14 @@ class Bridge:
         """The kernel comes to it after the cell that runs."""
         self._loop.call_soon_threadsafe(self._asides.send, message)
 
+    def interrupt_handler(self) -> None:
+        """Only while no cell is under way, which it would hit; a kernel that does nothing ignores it."""
+        self._loop.call_soon_threadsafe(self._interrupt_between)
+
+    def _interrupt_between(self) -> None:
+        if not self._running:
+            self._process.interrupt(self._interrupt_by_message)
+
     def reply(self, request: int, value: str) -> None:
         """Sent on if that is what the kernel waits for."""
         self._loop.call_soon_threadsafe(self._asides.reply, request, value)

@@ -107,6 +107,10 @@ class FastPath:
         self._inlet.watch()
         self._comms.put(message)
 
+    def interrupt_handler(self) -> None:
+        """By a nudge, which only a handler takes for an interrupt: see `interrupts`."""
+        self._interrupts.interrupt_handler()
+
     def reply(self, request: int, value: str) -> None:
         """Wakes the cell that asked."""
         self._stdin.reply(request, value)

@@ -36,6 +36,32 @@ class Interrupts:
         self._code_of_run: CodeType | None = None
         self._within: CodeType | None = None
         self._main = threading.main_thread().ident
+        self._handler = 0
+        self._stopped_handler = 0
+        """The number of the handler that somebody wants interrupted: not one that comes after it."""
+
+    @contextmanager
+    def of_handler(self, within: CodeType) -> Iterator[None]:
+        """Code of the user's that no run is of, in the main thread between runs: `interrupt_handler` raises
+        KeyboardInterrupt while `within` is on the stack. It may come out of the very end of it."""
+        if self._open:
+            yield
+            return
+        self.arrived = self._pending = False
+        self._runs += 1
+        self._handler = self._runs
+        try:
+            with self.armed(within):
+                yield
+        finally:
+            self._handler = 0
+            self._pending = False
+
+    def interrupt_handler(self) -> None:
+        """Interrupt what is within `of_handler` now, if anything is; any thread."""
+        self._stopped_handler = self._handler
+        if self._stopped_handler:
+            signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
 
     def begin(self) -> None:
         """A new run, executed by the current task: until `end` SIGINT is for it, kept until its code runs if need be.
@@ -139,6 +165,9 @@ class Interrupts:
 
     def _on_nudge(self, _signum: int, frame: FrameType | None) -> None:
         # That there is a handler is what makes a signal end a call; Python then looks for other signals too.
+        if self._stopped_handler and self._stopped_handler == self._handler:
+            self._stopped_handler = 0
+            self.arrived = self._pending = True
         self._deliver_pending(frame)
 
     def _deliver_pending(self, frame: FrameType | None = None) -> None:

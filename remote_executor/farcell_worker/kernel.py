@@ -189,11 +189,19 @@ class FarKernel(IPythonKernel):
     def answer(self, message: dict[str, Any]) -> None:
         """Have a comm's message handled in this thread and context, which become the message's own. Raises nothing."""
         _answered.set(message)
+        shell: Any = self.shell
         try:
-            getattr(self.comm_manager, message["header"]["msg_type"])(None, [], message)
+            if threading.current_thread() is threading.main_thread():
+                with self.interrupts.of_handler(FarKernel._handle.__code__):
+                    self._handle(message)
+            else:
+                self._handle(message)
         except BaseException:
-            shell: Any = self.shell
             shell.showtraceback()
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        self.interrupts.reached()
+        getattr(self.comm_manager, message["header"]["msg_type"])(None, [], message)
 
     def _input_request(self, prompt: str, ident: Any, parent: Any, password: bool = False) -> str:
         try:

@@ -16,7 +16,7 @@ from farcell_protocol import framing
 from farcell_protocol.errors import BadRequest, ErrorInfo, FarcellError, RunFailure
 from farcell_protocol.frames import End, Message, Outcome, ValueBack, Variables
 from farcell_protocol.ids import RunId
-from farcell_protocol.messages.cells import Cell, CommMessage, Told, decode_cell
+from farcell_protocol.messages.cells import Cell, CommMessage, InterruptHandler, Told, decode_cell
 from farcell_protocol.messages.work import Failed, Hello, Work
 from farcell_worker import isolation
 from farcell_worker.exchange import Before
@@ -92,6 +92,8 @@ class Service:
     def _take_told(self, run: RunId, told: Told) -> None:
         if isinstance(told, CommMessage):
             self._transport.comm(told)
+        elif isinstance(told, InterruptHandler):
+            self._transport.interrupt_handler()
         elif run == self._outbox.cell_run:
             self._transport.reply(told.request, told.value)
 

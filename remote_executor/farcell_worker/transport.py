@@ -90,6 +90,10 @@ class KernelTransport(Protocol):
     def interrupt(self) -> None:
         """Interrupt the cell that runs."""
 
+    def interrupt_handler(self) -> None:
+        """Raise KeyboardInterrupt in what handles a comm's message in the kernel's main thread, if anything does; any
+        thread may call it, and it never hits a cell."""
+
     def comm(self, message: CommMessage) -> None:
         """A front end's message to one of the session's comms."""
 

@@ -16,12 +16,12 @@ import pytest
 from farcell_protocol.errors import BadRequest, NotFound, PythonMismatch
 from farcell_protocol.frames import Heard, Message
 from farcell_protocol.ipykernels import TRIED
-from farcell_protocol.messages.cells import Cell, InputReply
+from farcell_protocol.messages.cells import Cell, InputReply, InterruptHandler
 from farcell_worker.choice import FORCE, transport_for
 from farcell_worker.transport import OUTPUT_KINDS
 from tests.contract.ipykernels import NEWEST, interpreter_with, ours
 from tests.unit.worker.standin import PYTHON, FarWorker, Ran, Zygote, alive, value_of
-from tests.unit.worker.talk import OPEN, asking, busy, is_a, says, text_has
+from tests.unit.worker.talk import OPEN, asking, busy, handling, is_a, says, text_has
 
 _SYSTEM = (pytest.mark.system, pytest.mark.timeout(330))
 
@@ -287,6 +287,26 @@ def test_11_a_handler_answers_with_a_message_of_the_comm(worker: FarWorker) -> N
     answer = worker.up_to(comms, is_a("comm_msg"))[-1]
     assert isinstance(answer, Message)
     assert (answer.content["data"], [*answer.buffers], answer.parent) == ({"n": 1}, [b"\0\1"], "m1")
+
+
+def test_11_a_handler_can_be_interrupted_and_the_next_message_is_handled(worker: FarWorker) -> None:
+    worker.run(handling("print('heard', data)\nwhile data == 'endless': time.sleep(0.01)", "import time"))
+    comms = worker.open_comms()
+    worker.tell(comms, says("comm_msg", "endless", msg_id="m1"))
+    worker.up_to(comms, text_has("heard endless\n"))
+    worker.tell(comms, InterruptHandler())
+    worker.tell(comms, says("comm_msg", "next", msg_id="m2"))
+    worker.up_to(comms, text_has("heard next\n"))
+    assert worker.run("1 + 1").result == "2"
+
+
+def test_11_the_interrupt_of_a_handler_hits_no_cell(worker: FarWorker) -> None:
+    worker.run(OPEN)
+    comms = worker.open_comms()
+    run = busy(worker, "import time\nfor _ in range(30): time.sleep(0.01)\n'whole'")
+    for _ in range(5):
+        worker.tell(comms, InterruptHandler())
+    assert Ran(list(worker.frames(run))).result == "'whole'"
 
 
 @pytest.mark.parametrize(

@@ -369,6 +369,24 @@ def test_linked_widgets_name_each_other_by_the_ids_they_have_here(front: Front) 
     assert (link["source"], link["target"]) == ([f"IPY_MODEL_{a}", "value"], [f"IPY_MODEL_{b}", "value"])
 
 
+def test_the_stop_button_ends_a_callback_that_does_not_end(front: Front) -> None:
+    front.run(
+        "%%gpu cpu\nimport time\nfrom ipywidgets import Button\nbutton, n = Button(), []\ndef press(b):\n"
+        "    n.append(1); print('go', len(n))\n    while len(n) == 1: time.sleep(0.01)\n"
+        "button.on_click(press)\nbutton"
+    )
+    button = front.model("ButtonModel")
+    first = front.click(button)
+    front.until(lambda: "go 1" in front.texts(first), "the callback runs")
+    os.kill(front.kernel.pid, signal.SIGINT)
+    front.until(lambda: front.is_done(first), "it was interrupted", 5)
+    assert "KeyboardInterrupt" in "".join(front.errors())
+    second = front.click(button)
+    front.until(lambda: "go 2" in front.texts(second), "the next one is handled")
+    cell = front.run("%%gpu cpu\nprint(len(n))")
+    assert front.texts(cell) == "2\n"
+
+
 def test_an_error_in_a_callback_is_shown_under_the_message_and_the_next_one_is_handled(front: Front) -> None:
     front.run(
         "%%gpu cpu\nfrom ipywidgets import Button\nbutton, n = Button(), []\n"

@@ -75,7 +75,11 @@ class CommMessage(msgspec.Struct, frozen=True, tag="comm", omit_defaults=True):
     msg_id: str = ""
 
 
-Told = InputReply | CommMessage
+class InterruptHandler(msgspec.Struct, frozen=True, tag="interrupt-handler"):
+    """Interrupt what handles a comm's message in the main thread now; neither a cell nor another thread is hit."""
+
+
+Told = InputReply | CommMessage | InterruptHandler
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Cell)

@@ -1,6 +1,9 @@
 """Far comms in a local kernel: their stand-ins, what front ends say to them, and in which order all is published."""
 
+import signal
+import sys
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +18,7 @@ from farcell_protocol.errors import MessageTooLarge, SessionEnded
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId, SessionId, comms_run_of
 from farcell_protocol.messages.api import Interpreter, RunRequest
-from farcell_protocol.messages.cells import CommMessage
+from farcell_protocol.messages.cells import CommMessage, InterruptHandler, Told
 
 SESSION = SessionId("s-000000000001")
 REQUEST = RunRequest(RunId("r-1"), b"", Interpreter("python", "3.11.7"), gpu="H100", notebook="nb")
@@ -209,6 +212,14 @@ def idle_after(msg_id: str) -> Message:
     return Message("status", {"execution_state": "idle"}, parent=msg_id)
 
 
+def names_on_the_stack(thread: int) -> set[str]:
+    frame, names = sys._current_frames().get(thread), set()
+    while frame is not None:
+        names.add(frame.f_code.co_name)
+        frame = frame.f_back
+    return names
+
+
 def hears_in_a_thread(manager: Manager, comm_id: str, msg_id: str) -> threading.Thread:
     thread = threading.Thread(target=manager.hears, args=["comm_msg", comm_id, msg_id])
     thread.start()
@@ -227,6 +238,32 @@ def test_the_kernel_is_busy_with_a_message_until_all_is_said_to_it(manager: Mana
     busy.join(10)
     assert not busy.is_alive()
     assert [shown[0] for shown in front.shown] == ["comm_msg"]
+
+
+def test_the_stop_button_while_a_callback_is_waited_for_is_for_the_callback(manager: Manager, front: Front) -> None:
+    told: list[Told] = []
+
+    def tell(one: Told) -> None:
+        told.append(one)
+        if isinstance(one, InterruptHandler):
+            comms.saw_aside(Message("error", {"ename": "KeyboardInterrupt"}, parent="f-1"))
+            comms.saw_aside(idle_after("f-1"))
+        else:
+            threading.Thread(target=press_while_waiting).start()
+
+    def press_while_waiting() -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        deadline = time.monotonic() + 10
+        while not {"_answers", "wait"} <= names_on_the_stack(main):
+            assert time.monotonic() < deadline
+        signal.pthread_kill(main, signal.SIGINT)
+
+    comms = SessionComms(manager, front.publish, tell, CELL, patience_s=30)
+    comms.saw_in_cell(opens("a"))
+    manager.hears("comm_msg", "a", "f-1")
+    assert [type(one) for one in told] == [CommMessage, InterruptHandler]
+    assert [shown[0] for shown in front.shown] == ["error"]
 
 
 def test_nobody_waits_for_a_session_that_has_ended(manager: Manager, front: Front) -> None:

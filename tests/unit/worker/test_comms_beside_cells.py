@@ -3,7 +3,7 @@
 import pytest
 
 from farcell_protocol.frames import Message
-from farcell_protocol.messages.cells import Cell
+from farcell_protocol.messages.cells import Cell, InterruptHandler
 from tests.unit.worker.standin import PYTHON, FarWorker, Ran
 from tests.unit.worker.talk import OPEN, asking, busy, handling, is_a, says, text_has
 
@@ -87,6 +87,35 @@ def test_a_callback_is_handled_in_the_main_thread_unless_a_cell_has_it_and_may_s
     worker.up_to(comms, text_has("a task\n"))
     list(worker.frames(run))
     assert worker.run("where").result == "[True, False]"
+
+
+@pytest.mark.parametrize("stuck", ["while True: pass", "time.sleep(60)", "while True: print('x' * 5000)"])
+def test_a_callback_in_the_main_thread_is_interrupted_and_says_so_under_its_message(
+    worker: FarWorker, stuck: str
+) -> None:
+    worker.run(handling(f"print('go', flush=True)\n{stuck}", "import os, time"))
+    comms = worker.open_comms()
+    worker.tell(comms, says("comm_msg", msg_id="m1"))
+    worker.up_to(comms, text_has("go\n"))
+    worker.tell(comms, InterruptHandler())
+    error = worker.up_to(comms, is_a("error"))[-1]
+    assert isinstance(error, Message)
+    assert (error.content["ename"], error.parent) == ("KeyboardInterrupt", "m1")
+    worker.up_to(comms, is_a("status"))
+    assert worker.run("1 + 1").result == "2"
+
+
+def test_an_interrupt_of_a_callback_that_comes_late_hits_neither_a_cell_nor_the_next_callback(
+    worker: FarWorker,
+) -> None:
+    worker.run(OPEN)
+    comms = worker.open_comms()
+    for n in range(50):
+        worker.tell(comms, says("comm_msg", n))
+        worker.tell(comms, InterruptHandler())
+        assert worker.run(f"sum(range(20_000)) and {n}").result == str(n)
+    worker.tell(comms, says("comm_msg", "last"))
+    worker.up_to(comms, text_has("heard last\n"))
 
 
 @pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "ValueError"])
