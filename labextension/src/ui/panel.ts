@@ -55,13 +55,14 @@ export class FarPanel extends SidePanel {
     }
     this._isSized = this._fleet.isLoaded;
     // Before it is laid out and has been drawn, it has no sizes.
-    requestAnimationFrame(async () => {
-      await this._gpus.renderPromise;
-      const room = this._gpus.node.clientHeight + this._running.node.clientHeight;
-      const needed = (this._gpus.node.firstElementChild?.scrollHeight ?? 0) / Math.max(1, room);
-      const share = this._isSized ? Math.min(0.5, Math.max(0.1, needed)) : 0.3;
-      content.setRelativeSizes([share, 1 - share]);
-    });
+    requestAnimationFrame(() => void this._gpus.renderPromise?.then(() => content.setRelativeSizes(this._shares())));
+  }
+
+  private _shares(): [number, number] {
+    const room = this._gpus.node.clientHeight + this._running.node.clientHeight;
+    const needed = (this._gpus.node.firstElementChild?.scrollHeight ?? 0) / Math.max(1, room);
+    const share = this._isSized ? Math.min(0.5, Math.max(0.1, needed)) : 0.3;
+    return [share, 1 - share];
   }
 
   private readonly _fleet: IFleetModel;

@@ -11,7 +11,7 @@ export function Run({ run, now, context }: { run: RunView; now: number; context:
   const { trans, actions } = context;
   const isOver = run.state === 'ended';
   const title = run.title || run.run;
-  const words = wordsOf(run, context);
+  const [state, words] = [stateOf(run, context), wordsOf(run, context)];
   return (
     <li className="fc-Run" data-run={run.run} data-state={run.state}>
       <div className="fc-Line">
@@ -24,7 +24,7 @@ export function Run({ run, now, context }: { run: RunView; now: number; context:
         >
           {title}
         </button>
-        <span className="fc-mod-unseen">{stateOf(run, context)}</span>
+        {words !== state && <span className="fc-mod-unseen">{state}</span>}
         <span className="fc-Space" />
         <span className="fc-Count">{run.started ? duration((run.ended ?? now) - run.started) : ''}</span>
         <IconButton
