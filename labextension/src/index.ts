@@ -1,6 +1,8 @@
 /** The list of plugins, nothing else. */
 
+import { cellPlugin } from './plugins/cell';
 import { farPlugin } from './plugins/far';
 import { panelPlugin } from './plugins/panel';
+import { pickerPlugin } from './plugins/picker';
 
-export default [farPlugin, panelPlugin];
+export default [farPlugin, panelPlugin, cellPlugin, pickerPlugin];

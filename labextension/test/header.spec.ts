@@ -36,7 +36,8 @@ test('a cell that has never run says what it asks for', () => {
     place: null,
     since: null,
     until: null,
-    run: null
+    run: null,
+    isLiving: false
   });
   assert.equal(headerOf(cell({ executionCount: 3 }), undefined)?.standing, 'unknown');
 });
@@ -50,14 +51,14 @@ test('a cell without the magic has a header only while it runs far away', () => 
 
 test('a living run is shown with its time, and can be stopped', () => {
   const queued = headerOf(cell(), run('r-1', { state: 'queued', why: 'no H100 is free', place: 2 }));
-  assert.deepEqual([queued?.standing, queued?.why, queued?.place, queued?.since, queued?.run], ['queued', 'no H100 is free', 2, 10, 'r-1']);
+  assert.deepEqual([queued?.standing, queued?.why, queued?.place, queued?.since, queued?.isLiving], ['queued', 'no H100 is free', 2, 10, true]);
   const running = headerOf(cell(), run('r-1', { started: 12, worker }));
   assert.deepEqual([running?.standing, running?.since, running?.until, running?.devices], ['running', 12, null, [H100]]);
 });
 
 test('an ended run is shown with how it ended and how long it took, and cannot be stopped', () => {
   const over = headerOf(cell(), run('r-1', { state: 'ended', outcome: 'error', started: 12, ended: 15, worker }));
-  assert.deepEqual([over?.standing, over?.since, over?.until, over?.run], ['error', 12, 15, null]);
+  assert.deepEqual([over?.standing, over?.since, over?.until, over?.isLiving], ['error', 12, 15, false]);
   const never = headerOf(cell(), run('r-1', { state: 'ended', outcome: 'cancelled', ended: 15 }));
   assert.deepEqual([never?.standing, never?.since], ['cancelled', null]);
 });

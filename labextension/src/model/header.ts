@@ -38,8 +38,9 @@ export interface IHeader {
   /** Seconds since the epoch; null where there is nothing to measure, or no end yet. */
   since: number | null;
   until: number | null;
-  /** The living run. */
+  /** The run of which all that is said. */
   run: string | null;
+  isLiving: boolean;
 }
 
 /** The header of a cell whose newest run is `run`; null if it should have none. */
@@ -64,7 +65,7 @@ export function devicesText(devices: readonly DeviceView[]): string {
 function withoutRun(cell: ICellNow, gpu: string): IHeader {
   const { sending } = cell;
   const standing = sending === null ? (cell.executionCount === null ? 'new' : 'unknown') : sending.isOver ? 'unsent' : 'sent';
-  return { standing, gpu, devices: [], isOther: false, why: '', place: null, since: null, until: null, run: null };
+  return { standing, gpu, devices: [], isOther: false, why: '', place: null, since: null, until: null, run: null, isLiving: false };
 }
 
 function withRun(run: RunView, gpu: string): IHeader {
@@ -79,6 +80,7 @@ function withRun(run: RunView, gpu: string): IHeader {
     place: isOver ? null : (run.place ?? null),
     since: isOver ? begun : (begun ?? run.created),
     until: run.ended ?? null,
-    run: isOver ? null : run.run
+    run: run.run,
+    isLiving: !isOver
   };
 }
