@@ -4,7 +4,6 @@ Cgroups are made below the keeper's own, so that whatever limits the keeper's su
 """
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,9 +11,6 @@ from pathlib import Path
 
 from farcell_keeper import journal
 from farcell_keeper.processes import kill_all
-
-_LAST_TRIES = 100
-_LAST_TRY_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -132,13 +128,9 @@ class Cgroups:
             raise
         return cgroup
 
-    def close(self) -> None:
-        """Remove what is left, waiting a moment for what was killed; the keeper leaves."""
-        for _ in range(_LAST_TRIES):
-            if clear(self.path):
-                return
-            time.sleep(_LAST_TRY_S)
-        journal.note(f"could not remove {self.path}: something in it does not end")
+    def clear(self) -> bool:
+        """End what still runs in them and remove them, for a keeper that leaves; see `clear`."""
+        return clear(self.path)
 
 
 def open_cgroups(pid: int, homes: Sequence[Home], say: Callable[[str], None] = journal.note) -> Cgroups | None:

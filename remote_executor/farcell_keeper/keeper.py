@@ -27,6 +27,8 @@ _UNFETCHED_S = 24 * 3600.0
 """Output that nobody has fetched keeps an idle keeper for this long."""
 _CGROUP_AGAIN_S = 0.05
 _CGROUP_TRIES = 60
+_LAST_TRIES = 100
+_LAST_TRY_S = 0.01
 
 
 class Keeper:
@@ -45,6 +47,7 @@ class Keeper:
         self._started = time.time()
         self._quitting = False
         self._leaving = False
+        self._clearing = False
         self._idle: Timer | None = None
         self._look_whether_idle()
 
@@ -208,6 +211,7 @@ class Keeper:
 
     def _look_whether_idle(self) -> None:
         if self._quitting and not self._working:
+            self._cancel_idle()
             self._leave_soon()
         elif self._working or self._delivery.connected:
             self._cancel_idle()
@@ -218,18 +222,41 @@ class Keeper:
     def _leave_soon(self) -> None:
         """At once if the agent has been told everything it wants; it need not read for us to leave, though."""
         if self._delivery.idle:
-            self._loop.leave()
+            self._leave()
         elif not self._leaving:
             self._leaving = True
-            self._loop.after(_LAST_WORDS_S, self._loop.leave)
+            self._loop.after(_LAST_WORDS_S, self._leave)
+
+    def _leave(self) -> None:
+        """Once what was killed has gone; until then whoever asks something is answered."""
+        if not self._clearing:
+            self._clearing = True
+            self._clear_up(_LAST_TRIES)
+
+    def _clear_up(self, tries: int) -> None:
+        if self._is_cleared(tries):
+            self._loop.leave()
+        else:
+            self._loop.after(_LAST_TRY_S, partial(self._clear_up, tries - 1))
 
     def _cancel_idle(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
 
-    def _idle_over(self) -> None:
-        journal.note("leaving: no worker, and no agent has come")
-        self._loop.leave()
+    def _idle_over(self, tries: int = _LAST_TRIES) -> None:
+        if self._is_cleared(tries):
+            journal.note("leaving: no worker, and no agent has come")
+            self._loop.leave()
+        else:  # an agent that comes in this moment is welcome, and cancels it
+            self._idle = self._loop.after(_LAST_TRY_S, partial(self._idle_over, tries - 1))
+
+    def _is_cleared(self, tries: int) -> bool:
+        """Whether nothing of our workers is left, or looking again would not help."""
+        if self._cgroups is None or self._cgroups.clear():
+            return True
+        if not tries:
+            journal.note(f"could not remove {self._cgroups.path}: something in it does not end")
+        return not tries
 
     def close(self) -> None:
         """End what is left and remove what we made."""
@@ -238,4 +265,4 @@ class Keeper:
         self._zygotes.close()
         self._runs.close()
         if self._cgroups is not None:
-            self._cgroups.close()
+            self._cgroups.clear()

@@ -23,7 +23,7 @@ def writable_cgroup() -> None:
     made = open_cgroups(os.getpid(), own_homes(), said.append)
     if made is None:
         pytest.skip(said[-1])
-    made.close()
+    made.clear()
 
 
 @pytest.mark.usefixtures("writable_cgroup")
@@ -82,7 +82,7 @@ def test_empty_cgroups_of_keepers_that_were_killed_are_swept_away() -> None:
     living.mkdir()
     made = open_cgroups(os.getpid(), [home], lambda _text: None)
     assert made is not None
-    made.close()
+    made.clear()
     assert (left.exists(), living.exists()) == (False, True)
     living.rmdir()
 
