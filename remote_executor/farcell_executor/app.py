@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("farcell_executor")
 
 _AGENT_AGAIN_S = 1.0
+_FIRST_NODE_S = 10.0
 
 
 @asynccontextmanager
@@ -90,8 +91,8 @@ def _build(
     retention = Retention(
         store, logs, clock, rules, lambda run: machine.run(run) is not None or driver.unsaved(run) is not None
     )
-    runs = Runs(driver, store, logs, views, retention, agents.connected if settings.embedded_agent else None)
-
+    first_node_s = _FIRST_NODE_S if settings.embedded_agent else 0.0
+    runs = Runs(driver, store, logs, views, retention, agents.connected, first_node_s)
     watchers = Watchers(machine, views, runs)
 
     def is_busy() -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from farcell_executor.driver import Driver
 from farcell_executor.model import Run, RunState
@@ -19,8 +20,6 @@ from farcell_protocol.ids import RunId, TellId, is_id
 from farcell_protocol.messages.api import RunRequest
 from farcell_protocol.pieces import Joiner
 
-_FIRST_NODE_S = 10.0
-
 
 class Runs:
     """What users may do with runs. Every method takes who asks, and lets them touch their own only."""
@@ -32,7 +31,8 @@ class Runs:
         logs: RunLogs,
         views: Views,
         retention: Retention,
-        first_node: asyncio.Event | None,
+        first_node: asyncio.Event,
+        first_node_s: float,
     ) -> None:
         self._driver = driver
         self._store = store
@@ -40,6 +40,7 @@ class Runs:
         self._views = views
         self._retention = retention
         self._first_node = first_node
+        self._first_node_s = first_node_s
         self.draining = False
 
     async def submit(self, who: Identity, request: RunRequest) -> Run:
@@ -166,13 +167,13 @@ class Runs:
 
     async def _wait_for_a_node(self) -> None:
         """The embedded agent says hello a moment after the API is open; who comes earlier waits for it."""
-        if self._first_node is None or self._driver.machine.nodes or self._first_node.is_set():
+        if self._driver.machine.nodes:
             return
-        try:
-            async with asyncio.timeout(_FIRST_NODE_S):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._first_node_s):
                 await self._first_node.wait()
-        except TimeoutError:
-            return
+        # A hello that has arrived may still be in line behind what the driver is storing.
+        await self._driver.feed(events.Ticked())
 
     def _check_open(self, request: RunRequest) -> None:
         if self.draining:

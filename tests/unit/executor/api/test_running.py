@@ -1,7 +1,11 @@
 """A run's way through the API: submitted, followed, interrupted, cancelled, printed again."""
 
+from pathlib import Path
+
 import pytest
 
+from farcell_executor.model import RunState
+from farcell_executor.scheduling.events import NodeConnected
 from farcell_protocol.errors import (
     BadSpec,
     FarcellError,
@@ -15,7 +19,8 @@ from farcell_protocol.frames import End
 from farcell_protocol.ids import new_run_id
 from farcell_protocol.messages import api
 from tests.fakes.far_node import FarNode, play
-from tests.unit.executor.service import MovedClock, Service, request
+from tests.unit.executor.scheduling.fleet import a_node
+from tests.unit.executor.service import MovedClock, Service, request, serving, settings_for
 
 
 async def test_a_submitted_run_is_followed_from_its_first_frame_to_its_end(service: Service):
@@ -43,6 +48,15 @@ async def test_ended_is_said_after_the_last_frame_only(service: Service):
             elif isinstance(message, api.RunChanged) and message.view.state == "ended":
                 break
     assert seen == 2001
+
+
+async def test_a_run_that_comes_while_the_first_nodes_hello_is_still_in_line_is_not_refused(tmp_path: Path):
+    async with serving(settings_for(tmp_path)) as service:
+        executor, admin = service.executor, await service.executor.tokens.check(service.token)
+        executor.driver.post(NodeConnected(a_node(), (), ()))
+        executor.agents.connected.set()
+        run = await executor.runs.submit(admin, request())
+    assert run.state is not RunState.ENDED
 
 
 async def test_the_same_request_twice_is_one_run(service: Service, node: FarNode):
