@@ -9,8 +9,10 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -231,6 +233,52 @@ def test_readers_that_stand_still_hold_up_no_control_and_grow_no_memory(
             unread.kill()
     assert notebook.finish(request, shown=shown).status == "error"
     assert notebook.ok("%%gpu cpu\n'alive'").result == "'alive'"
+
+
+def test_a_reader_of_a_kilobyte_a_second_harms_neither_the_control_nor_the_other_follower(
+    shared_home: Installation, notebook: Notebook, peaks: Peaks
+) -> None:
+    request = notebook.send("%%gpu cpu\nwhile True: os.write(1, b'x' * 99 + b'\\n')")
+    shown = notebook.finish(request, until=lambda shown: len(shown.text) > 1_000_000)
+    run = next(run["run"] for run in rest(shared_home.places, "/v1/runs") if run["state"] == "running")
+    with slow_reader(shared_home, run) as (reader, read):
+        eventually(lambda: len(read) == 1, "it reads")
+        memory, frames = Peaks({"reader": reader.pid}), frames_of(shared_home, run)
+        eventually(lambda: len(read) >= 4 and frames_of(shared_home, run) > frames + 1000, "the flood goes on", 60)
+        notebook.interrupt()
+        began = time.monotonic()
+        shown = notebook.finish(request, shown=shown)
+        assert time.monotonic() - began < 2
+        assert reader.poll() is None
+        assert memory.growth()["reader"] < ALLOWED, memory.growth_mib()
+        assert sum(read) <= 1000 * len(read)
+    assert shown.status == "error"
+    assert "FarInterrupt" in [error["ename"] for error in shown.errors]
+    assert re.search(r"\[[\d.]+ MB more: farcell logs r-\w+", text_with_notes(shown))
+    assert notebook.ok("%%gpu cpu\n'alive'").result == "'alive'"
+
+
+@contextmanager
+def slow_reader(home: Installation, run: str) -> Iterator[tuple["subprocess.Popen[bytes]", list[int]]]:
+    """A follower of a run whose output is read by a thousand bytes a second, and how much was read each time."""
+    command = [PYTHON, "-m", "farcell_executor.cli", "logs", "--follow", run]
+    over, read = threading.Event(), list[int]()
+
+    def read_on(fd: int) -> None:
+        read.append(len(os.read(fd, 1000)))
+        while not over.wait(1.0):
+            read.append(len(os.read(fd, 1000)))
+
+    with subprocess.Popen(command, env=home.environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        thread = threading.Thread(target=read_on, args=[process.stdout.fileno()])
+        thread.start()
+        try:
+            yield process, read
+        finally:
+            over.set()
+            process.kill()
+            thread.join()
 
 
 def state_of(home: Installation, run: str) -> str:
