@@ -4,19 +4,20 @@ Imports nothing slow itself: Litestar alone takes half a second.
 """
 
 import logging
-import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from farcell_executor.lock import data_lock
 from farcell_executor.settings import Settings
-from farcell_executor.sockets import address_of, listen_tcp, listen_unix
+from farcell_executor.sockets import BACKLOG, address_of, listen_tcp
 from farcell_host.directories import remove_if_still
 from farcell_host.installed import our_version
 from farcell_host.locks import LockFile
+from farcell_host.processes import close_inherited, move_to_background
+from farcell_host.sockets import listen_unix
 from farcell_protocol.errors import Unavailable
 
 log = logging.getLogger("farcell_executor")
@@ -43,7 +44,7 @@ def run_executor(settings: Settings, keeper: KeeperControl, on_ready: Callable[[
     places = settings.places
     with ExitStack() as stack:
         lock = stack.enter_context(data_lock(places))
-        sockets = [stack.enter_context(listen_unix(places.executor_socket))]
+        sockets = [stack.enter_context(listen_unix(places.executor_socket, BACKLOG))]
         stack.callback(remove_if_still, places.executor_socket.stat(), places.executor_socket)
         if settings.port is not None:
             sockets.append(stack.enter_context(listen_tcp(settings.host, settings.port)))
@@ -59,19 +60,9 @@ def run_executor(settings: Settings, keeper: KeeperControl, on_ready: Callable[[
 
 def become_daemon(log_file: int, ready_fd: int | None) -> None:
     """A session of its own, no terminal, no inherited descriptors, everything said goes to `log_file`."""
-    with suppress(PermissionError):  # already the leader of its process group: whoever started us did this
-        os.setsid()
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(log_file, 1)
-    os.dup2(log_file, 2)
-    keep = {0, 1, 2, ready_fd}
-    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
-        if descriptor not in keep:
-            with suppress(OSError):
-                os.close(descriptor)
+    move_to_background(log_file)
+    close_inherited(() if ready_fd is None else {ready_fd})
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.chdir("/")
 
 
 def _start(keeper: KeeperControl) -> None:

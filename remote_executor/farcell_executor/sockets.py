@@ -1,30 +1,12 @@
-"""The listening sockets, bound by us: the server's own option for Unix sockets would make them world-writable."""
+"""Listening on the loopback, and the address of whatever listens."""
 
-import os
 import socket
-from pathlib import Path
 
 from farcell_host.target import socket_url
 from farcell_protocol.errors import BadRequest, Unavailable
 
-_BACKLOG = 512
+BACKLOG = 512
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-def listen_unix(path: Path) -> socket.socket:
-    """A listening socket at `path`, mode 0600.
-
-    A file there is left over from an earlier life: the caller holds the data directory's lock.
-    """
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    listener.listen(_BACKLOG)
-    return listener
 
 
 def listen_tcp(host: str, port: int) -> socket.socket:
@@ -48,7 +30,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
     except OSError as err:
         listener.close()
         raise Unavailable(f"cannot listen on {host}:{port}: {err.strerror}; choose another --port", port=port) from err
-    listener.listen(_BACKLOG)
+    listener.listen(BACKLOG)
     return listener
 
 

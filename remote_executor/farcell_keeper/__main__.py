@@ -9,6 +9,8 @@ from pathlib import Path
 
 from farcell_host.directories import private_directory, remove_if_still
 from farcell_host.locks import LockFile
+from farcell_host.processes import close_inherited
+from farcell_host.sockets import listen_unix
 from farcell_keeper import cgroups, journal, spool, startup
 from farcell_keeper.keeper import Keeper
 from farcell_keeper.loop import Loop, watch_signals
@@ -23,6 +25,7 @@ EXIT_IN_USE = 75
 _LOOK_S = 10.0
 """How often it is looked whether the lock file is there. An executor looks more often, and has more to say."""
 
+_BACKLOG = 64
 _CLEAR_TRIES = 100
 _CLEAR_AGAIN_S = 0.05
 
@@ -40,7 +43,7 @@ def main() -> int:
     """Become the keeper and stay it."""
     options = _arguments()
     places = Places(options.data.absolute(), options.runtime.absolute())
-    startup.close_inherited({options.ready_fd} if options.ready_fd is not None else set())
+    close_inherited(() if options.ready_fd is None else {options.ready_fd})
     try:
         private_directory(places.data)
         private_directory(places.runtime)
@@ -73,7 +76,7 @@ def _keep(places: Places, lock: LockFile, remains: dict[str, object], options: a
     keeper = Keeper(loop, places.spool, groups, idle_exit_s=options.idle_exit_s)
     _watch_ground(loop, lock, keeper)
     watch_signals(loop, keeper.signalled, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-    listener = startup.listen(places)
+    listener = listen_unix(places.keeper_socket, _BACKLOG)
     mine = places.keeper_socket.stat()
     visitors = Visitors(
         loop,

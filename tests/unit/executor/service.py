@@ -21,8 +21,9 @@ from farcell_executor.executor import Executor
 from farcell_executor.scheduling import events
 from farcell_executor.server import serve
 from farcell_executor.settings import Settings
-from farcell_executor.sockets import listen_unix
+from farcell_executor.sockets import BACKLOG
 from farcell_executor.store.base import Store
+from farcell_host.sockets import listen_unix
 from farcell_protocol.frames import Frame, decode_frame
 from farcell_protocol.framing import pack
 from farcell_protocol.ids import RunId, new_run_id
@@ -61,7 +62,7 @@ async def serving(
 ) -> AsyncIterator["Service"]:
     """An executor that serves its socket for as long as the context lasts."""
     settings.places.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-    listener = listen_unix(settings.places.executor_socket)
+    listener = listen_unix(settings.places.executor_socket, BACKLOG)
     try:
         async with running(settings, clock=clock, store=store) as executor, asyncio.TaskGroup() as tasks:
             ready = asyncio.Event()
