@@ -41,7 +41,7 @@ def read_token(places: Places) -> str:
     """
     path = places.token_file
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as err:
         raise Unauthorized(
             f"cannot read the token of the embedded executor: {path}: {err.strerror}; `farcell status` says what to do"

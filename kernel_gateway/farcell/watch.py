@@ -104,7 +104,7 @@ class Watch:
                     if not self._line.finished:
                         self._line.tick(self._now_says())
         except FarcellError as err:
-            self._line.finish(Line(f"refused: {err.code}", "bad"))
+            self._line.finish(Line(self._parting(err), "bad"))
             raise
         finally:
             self._inputs.stop()
@@ -260,6 +260,13 @@ class Watch:
     def _say_stop(self) -> None:
         self._stopping.say(self._seen.presses)
         self._line.reveal(self._now_says())
+
+    def _parting(self, err: FarcellError) -> str:
+        """What the line says where the executor has nothing more for us: it never had the run, or has it still."""
+        run = self._seen.run
+        if self._seen.view is None:
+            return f"refused: {err.code}"
+        return f"no longer followed: {err.code} · run {run} · %gpu attach {run} shows it again"
 
     def _finish_line(self) -> None:
         seen, view = self._seen, self._seen.view

@@ -284,6 +284,14 @@ def test_a_folder_in_the_place_of_the_token_is_named(home: Home) -> None:
     home.places.token_file.rmdir()
 
 
+def test_a_pipe_in_the_place_of_the_token_is_not_waited_for(home: Home) -> None:
+    home.start()
+    home.places.token_file.unlink()
+    os.mkfifo(home.places.token_file, 0o600)
+    with pytest.raises(Unauthorized, match=f"{home.places.token_file} is no file"):
+        home.start()
+
+
 def test_a_token_behind_a_link_is_not_used(home: Home, tmp_path: Path) -> None:
     home.start()
     home.places.token_file.rename(tmp_path / "elsewhere")

@@ -236,6 +236,13 @@ def test_a_press_that_arrives_after_a_good_end_still_stops_run_all() -> None:
         raise_outcome(watch.to_the_end())
 
 
+def test_a_client_that_may_follow_no_more_is_told_how_to_see_the_run_again() -> None:
+    watch, screen, _ = watched([Changed(view(REQUEST)), Unauthorized("revoked")])
+    with pytest.raises(Unauthorized):
+        watch.to_the_end()
+    assert screen.log[-1] == "[bad] no longer followed: unauthorized · run r-1 · %gpu attach r-1 shows it again"
+
+
 def test_a_refused_client_is_told_by_class_and_the_line_does_not_stay_busy() -> None:
     watch, screen, _ = watched([Unauthorized("wrong token")])
     with pytest.raises(Unauthorized):
