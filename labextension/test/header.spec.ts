@@ -33,7 +33,6 @@ test('a cell that has never run says what it asks for', () => {
     devices: [],
     isOther: false,
     why: '',
-    place: null,
     since: null,
     until: null,
     run: null,
@@ -50,8 +49,8 @@ test('a cell without the magic has a header only while it runs far away', () => 
 });
 
 test('a living run is shown with its time, and can be stopped', () => {
-  const queued = headerOf(cell(), run('r-1', { state: 'queued', why: 'no H100 is free', place: 2 }));
-  assert.deepEqual([queued?.standing, queued?.why, queued?.place, queued?.since, queued?.isLiving], ['queued', 'no H100 is free', 2, 10, true]);
+  const queued = headerOf(cell(), run('r-1', { state: 'queued', why: 'no H100 is free' }));
+  assert.deepEqual([queued?.standing, queued?.why, queued?.since, queued?.isLiving], ['queued', 'no H100 is free', 10, true]);
   const running = headerOf(cell(), run('r-1', { started: 12, worker }));
   assert.deepEqual([running?.standing, running?.since, running?.until, running?.devices], ['running', 12, null, [H100]]);
 });

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, WebSocketRoute, expect
 
-from tests.browser.lab import Lab, LabPage
+from tests.browser.axe import grave_violations
+from tests.browser.lab import TOKEN, Lab, LabPage
 from tests.system.installation import Installation, installation
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
@@ -157,6 +158,7 @@ def test_a_cell_that_waits_says_for_what_and_one_that_ended_for_how_long_it_ran(
     expect(header(waits, 1).get_by_role("status")).to_have_text("queued", timeout=SLOW)
     expect(header(waits, 1).locator(".fc-Header-why")).not_to_be_empty()
     assert header(waits, 1).evaluate("node => node.scrollWidth <= node.clientWidth")
+    assert grave_violations(waits.page, ".fc-Header") == []
     waits.picture("cell-queued-narrow")
 
     header(holds, 1).get_by_role("button", name="Stop this cell").click()
@@ -165,6 +167,43 @@ def test_a_cell_that_waits_says_for_what_and_one_that_ended_for_how_long_it_ran(
     # Refused at once, since there is no such GPU: it has no run.
     expect(header(waits, 2).get_by_role("status")).to_have_text("was not sent", timeout=SLOW)
     waits.picture("cell-refused-narrow")
+
+
+def test_a_page_that_hears_nothing_says_so_in_the_header(lab: Lab, browser: Browser, pages: list[LabPage]) -> None:
+    lab.add_notebook("unheard.ipynb", "%load_ext farcell", f"%%gpu --once\n{LOOP}")
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    links: list[WebSocketRoute] = []
+
+    def join(link: WebSocketRoute) -> None:
+        links.append(link)
+        if len(links) == 1:
+            link.connect_to_server()
+        else:
+            link.close()
+
+    page.route_web_socket("**/farcell/live*", join)
+    page.goto(f"{lab.url}/lab/tree/unheard.ipynb?token={TOKEN}&reset")
+    page.wait_for_function("() => window.jupyterapp?.restored.then(() => true)")
+    opened = LabPage(page)
+    pages.append(opened)
+    opened.kernel_is_ready()
+    opened.command("notebook:run-all-cells")
+    expect(header(opened, 1).get_by_role("status")).to_have_text("running", timeout=SLOW)
+    links[0].close()
+    expect(header(opened, 1)).to_contain_text("not connected; it goes on there", timeout=SLOW)
+    opened.picture("cell-unheard")
+    # The kernel's own stop button needs no page that hears anything.
+    opened.command("notebook:interrupt-kernel")
+    expect(cell(opened, 1).get_by_text("KeyboardInterrupt").first).to_be_visible(timeout=SLOW)
+
+
+def test_headers_and_picker_are_in_the_notebook_application_too(lab: Lab, browser: Browser) -> None:
+    lab.add_notebook("seven.ipynb", "%%gpu H100\n1 + 1")
+    page = browser.new_page()
+    page.goto(f"{lab.url}/notebooks/seven.ipynb?token={TOKEN}")
+    expect(page.locator(".fc-Header")).to_contain_text("H100not run yet", timeout=SLOW)
+    expect(page.get_by_label("Where this cell runs")).to_have_value("H100")
+    page.close()
 
 
 def test_the_picker_puts_changes_and_removes_the_magic_and_can_be_undone(
@@ -182,6 +221,7 @@ def test_the_picker_puts_changes_and_removes_the_magic_and_can_be_undone(
     picker(opened).select_option("H100")
     assert source(opened, 0) == "%%gpu H100\nfit()"
     expect(header(opened, 0)).to_contain_text("H100not run yet")
+    assert grave_violations(opened.page, ".fc-Picker") == []
     opened.picture("cell-picked")
     picker(opened).select_option("H100:2")
     assert source(opened, 0) == "%%gpu H100:2\nfit()"

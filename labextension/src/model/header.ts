@@ -34,7 +34,6 @@ export interface IHeader {
   isOther: boolean;
   /** Why it waits. */
   why: string;
-  place: number | null;
   /** Seconds since the epoch; null where there is nothing to measure, or no end yet. */
   since: number | null;
   until: number | null;
@@ -65,7 +64,7 @@ export function devicesText(devices: readonly DeviceView[]): string {
 function withoutRun(cell: ICellNow, gpu: string): IHeader {
   const { sending } = cell;
   const standing = sending === null ? (cell.executionCount === null ? 'new' : 'unknown') : sending.isOver ? 'unsent' : 'sent';
-  return { standing, gpu, devices: [], isOther: false, why: '', place: null, since: null, until: null, run: null, isLiving: false };
+  return { standing, gpu, devices: [], isOther: false, why: '', since: null, until: null, run: null, isLiving: false };
 }
 
 function withRun(run: RunView, gpu: string): IHeader {
@@ -77,7 +76,6 @@ function withRun(run: RunView, gpu: string): IHeader {
     devices: run.worker?.devices ?? [],
     isOther: canonical(run.gpu) !== canonical(gpu),
     why: isOver ? '' : (run.why ?? ''),
-    place: isOver ? null : (run.place ?? null),
     since: isOver ? begun : (begun ?? run.created),
     until: run.ended ?? null,
     run: run.run,

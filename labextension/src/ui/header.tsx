@@ -79,9 +79,7 @@ function Header(props: { header: IHeader; isStale: boolean; context: IHeaderCont
           onClick={() => header.run !== null && stop(header.run)}
         />
       )}
-      <span className="fc-Header-why" title={header.why || undefined}>
-        {isStale ? trans.__('not connected; it goes on there') : waitText(header, trans)}
-      </span>
+      <span className="fc-Header-why">{isStale ? trans.__('not connected; it goes on there') : header.why}</span>
     </div>
   );
 }
@@ -98,9 +96,4 @@ function Elapsed({ header }: { header: IHeader }): JSX.Element | null {
 
 function isSimulated(header: IHeader): boolean {
   return header.devices.some(device => device.simulated) && !isPast(header);
-}
-
-function waitText(header: IHeader, trans: TranslationBundle): string {
-  const place = header.place ? trans.__('place %1', header.place) : '';
-  return [header.why, place].filter(Boolean).join(', ');
 }
