@@ -179,8 +179,10 @@ class Interrupts:
         task = self._awaited
         if task is not None and _waits(task):
             self._pending = False
-            # Writing to the loop's own pipe is what wakes it; `call_soon` would let it sleep on.
-            task.get_loop().call_soon_threadsafe(task.cancel)
+            # At once, since the task may be the next that the loop comes to, and then not let go of it again. Writing to
+            # the loop's own pipe is what wakes it.
+            task.cancel()
+            task.get_loop().call_soon_threadsafe(_nothing)
         # Else this is the kernel's or the loop's code before or after the user's: an exception would tear the loop, or
         # be swallowed by the kernel. `reached` or the next `arm` raises.
 
@@ -190,6 +192,10 @@ class Interrupts:
                 return True
             frame = frame.f_back
         return False
+
+
+def _nothing() -> None:
+    """A loop that was woken finds this to do."""
 
 
 def _waits(task: "asyncio.Task[Any]") -> bool:

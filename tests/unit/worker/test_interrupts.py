@@ -92,6 +92,18 @@ def test_the_traceback_of_a_cancelled_await_names_its_line(worker: FarWorker) ->
     assert "line 3" in re.sub(r"\x1b\[[0-9;]*m", "", ran.traceback)
 
 
+def test_an_await_that_is_about_to_go_on_is_interrupted_before_it_does(worker: FarWorker) -> None:
+    # The signal comes while the cell waits for its turn of the loop, which is the next one.
+    source = (
+        "import asyncio, os, signal\n"
+        "asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)\n"
+        "await asyncio.sleep(0)\n"
+        "while True: pass"
+    )
+    assert worker.run(source).error["ename"] == "KeyboardInterrupt"
+    assert worker.run("1 + 1").result == "2"
+
+
 def test_the_traceback_of_an_interrupted_print_ends_at_the_users_line(worker: FarWorker) -> None:
     for source in ("while True: print('go', flush=True)", "while True: print('go', flush=True); display('x' * 5000)"):
         ran, _ = interrupted(worker, source)
