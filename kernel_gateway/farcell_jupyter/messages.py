@@ -29,7 +29,7 @@ FromBrowser = Follow | Unfollow | Interrupt | Cancel | Watch | Unwatch
 
 
 class Up(msgspec.Struct, frozen=True, tag="up", omit_defaults=True):
-    """The executor answers: the one at the address `where`, or this server's own. Nothing is followed or watched yet."""
+    """The executor answers: the one at `where`, or this server's own. Nothing is followed or watched yet."""
 
     where: str = ""
 
