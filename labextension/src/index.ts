@@ -4,5 +4,6 @@ import { cellPlugin } from './plugins/cell';
 import { farPlugin } from './plugins/far';
 import { panelPlugin } from './plugins/panel';
 import { pickerPlugin } from './plugins/picker';
+import { reattachPlugin } from './plugins/reattach';
 
-export default [farPlugin, panelPlugin, cellPlugin, pickerPlugin];
+export default [farPlugin, panelPlugin, cellPlugin, pickerPlugin, reattachPlugin];

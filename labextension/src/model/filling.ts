@@ -1,0 +1,154 @@
+/** One cell that is filled from a run. Knows no JupyterLab. */
+
+import type { ErrorInfo, RunView } from '../api/types';
+import type { IFar } from '../tokens';
+import type { ShownFrame } from './following';
+import { IOutputs, Replay } from './replay';
+import type { IMark } from './statusline';
+
+/** A cell of code. */
+export interface ICell {
+  readonly id: string;
+  readonly source: string;
+  /** A kernel's answer to this page is still on its way into it, or the cell waits for its turn. */
+  readonly isOwned: boolean;
+  readonly outputs: IOutputs;
+  /** What its outputs say of the run that they are of. */
+  readonly mark: IMark | null;
+  /** It shows as running, or not any more; `count` is the number of its prompt. */
+  show(isRunning: boolean, count?: number | null): void;
+  /** Clear its outputs; what follows is shown as what this page's own kernel says. */
+  reset(): void;
+}
+
+/** The notebook of a page. */
+export interface INotebook {
+  /** The cell, if it is still there. */
+  cell(id: string): ICell | undefined;
+  /** Whether a kernel's name for its notebook means this one; null while that is not known. */
+  isMine(name: string): boolean | null;
+  /** What the kernel does: something (as while it waits for a far cell), nothing, or nobody knows yet. */
+  readonly kernel: 'busy' | 'idle' | 'unknown';
+}
+
+export interface ITimer {
+  now(): number;
+  after(milliseconds: number, act: () => void): () => void;
+}
+
+/** Executor and kernel say that a run has ended in any order, but within this. */
+export const GRACE_MS = 2000;
+
+/** Fills a cell from a run's log, from its first frame: so nothing is missing, and nothing comes twice. */
+export class Filling {
+  constructor(
+    private readonly _run: RunView,
+    private readonly _notebook: INotebook,
+    private readonly _timer: ITimer,
+    private readonly _orphans: ReadonlySet<string>,
+    private readonly _onEnd: () => void
+  ) {}
+
+  get run(): string {
+    return this._run.run;
+  }
+
+  get isLiving(): boolean {
+    return this._state === 'living';
+  }
+
+  /** Somebody else fills the cell now, or it is gone. */
+  get isLost(): boolean {
+    return this._state === 'left' || (this._state === 'living' && this._target === null);
+  }
+
+  lookAtKernel(): void {
+    const { kernel } = this._notebook;
+    if (kernel !== 'unknown') {
+      this._idleSince = kernel === 'idle' ? (this._idleSince ?? this._timer.now()) : null;
+    }
+  }
+
+  begin(far: Pick<IFar, 'follow'>): void {
+    this._unfollow = far.follow(this.run, 0, {
+      onFrames: (_, frames) => this._take(frames),
+      onChanged: run => this._see(run),
+      onRefused: error => this._refused(error)
+    });
+  }
+
+  stop(): void {
+    if (this._state === 'living') {
+      this._state = 'left';
+      this._unfollow();
+    }
+  }
+
+  private get _target(): ICell | null {
+    const cell = this._notebook.cell(this._run.cell_id);
+    return cell === undefined || cell.isOwned ? null : cell;
+  }
+
+  /** The cell, once it is ready to be written to; null if it is not ours any more. */
+  private _open(): { cell: ICell; replay: Replay } | null {
+    const cell = this._state === 'living' ? this._target : null;
+    if (cell === null) {
+      this.stop();
+      return null;
+    }
+    if (this._replay === null) {
+      cell.reset();
+      this._replay = new Replay(cell.outputs, this._run);
+    }
+    return { cell, replay: this._replay };
+  }
+
+  private _take(frames: readonly ShownFrame[]): void {
+    const open = this._open();
+    if (open !== null) {
+      open.replay.take(frames);
+      open.cell.show(true);
+    }
+  }
+
+  private _see(run: RunView): void {
+    const open = this._open();
+    if (open === null) {
+      return;
+    }
+    open.replay.see(run);
+    this.lookAtKernel();
+    this._wasLiving = this._wasLiving || run.state !== 'ended';
+    if (run.state === 'ended') {
+      this._state = 'ended';
+      this._sayWhereNamesAre(open.replay);
+      this._onEnd();
+    }
+    open.cell.show(run.state !== 'ended', open.replay.executionCount);
+  }
+
+  /** A kernel that was busy until now has them, since it waited for the run. */
+  private _sayWhereNamesAre(replay: Replay): void {
+    const names = replay.names;
+    const isIdle = this._idleSince !== null && this._timer.now() - this._idleSince > GRACE_MS;
+    if (names.length === 0 || (this._wasLiving && !isIdle && !this._orphans.has(this.run))) {
+      return;
+    }
+    const listed = names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+    const where = this._wasLiving ? 'not in this kernel yet' : 'not in a kernel that was started since';
+    replay.note(`${listed}: ${where}; %gpu attach ${this.run} binds ${names.length > 1 ? 'them' : 'it'}`);
+  }
+
+  private _refused(error: ErrorInfo): void {
+    const open = this._replay === null ? null : this._open();
+    this._state = 'ended';
+    open?.replay.note(`what run ${this.run} said further cannot be shown: ${error.message}`);
+    this._target?.show(false);
+  }
+
+  private _state: 'living' | 'ended' | 'left' = 'living';
+  private _replay: Replay | null = null;
+  private _idleSince: number | null = null;
+  private _wasLiving = false;
+  private _unfollow: () => void = () => undefined;
+}
