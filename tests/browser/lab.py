@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,24 @@ class Lab:
     url: str
     folder: Path
     log: Path
+    start: Callable[[], "subprocess.Popen[bytes]"]
+    process: "subprocess.Popen[bytes]"
+
+    def restart(self) -> None:
+        """End the server as a person does, with its kernels, and start it again where it was."""
+        self.process.terminate()
+        self.process.wait(START_S)
+        self.process = self.start()
+        self.is_up()
+
+    def is_up(self) -> None:
+        """Wait for the server.
+
+        Raises:
+            AssertionError: it does not answer in time, or has ended.
+        """
+        eventually(lambda: _answers(self) or self.process.poll() is not None, "JupyterLab answers", START_S)
+        assert self.process.poll() is None, self.log.read_text()
 
     def open(self, browser: Browser, path: str = "", *, width: int = 1200, height: int = 800) -> "LabPage":
         """A page that is ready to be used, on the document at `path` if there is one."""
@@ -78,6 +96,11 @@ class LabPage:
         """The side panel, opened."""
         self.page.evaluate("() => jupyterapp.commands.execute('farcell:open-panel')")
         return self.page.locator("#farcell-panel")
+
+    def reload(self) -> None:
+        """Load the page again, and wait until it is ready to be used."""
+        self.page.reload()
+        self.page.wait_for_function("() => window.jupyterapp?.restored.then(() => true)")
 
     def widen_panel(self, width: int) -> None:
         """Make the side panel that many pixels wide, as somebody would who draws its edge."""
@@ -137,19 +160,22 @@ def jupyter_lab(home: Installation, folder: Path) -> Iterator[Lab]:
         "--allow-root",
         "--expose-app-in-browser",
     ]
-    with log.open("wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter", "lab", *arguments],
-            env=environment,
-            cwd=documents,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-    home.processes.append(process)
-    lab = Lab(f"http://127.0.0.1:{port}", documents, log)
-    eventually(lambda: _answers(lab) or process.poll() is not None, "JupyterLab answers", START_S)
-    assert process.poll() is None, log.read_text()
+
+    def start() -> "subprocess.Popen[bytes]":
+        with log.open("ab") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jupyter", "lab", *arguments],
+                env=environment,
+                cwd=documents,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+        home.processes.append(process)
+        return process
+
+    lab = Lab(f"http://127.0.0.1:{port}", documents, log, start, start())
+    lab.is_up()
     yield lab
 
 
