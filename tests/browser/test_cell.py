@@ -98,7 +98,7 @@ def test_a_header_runs_through_a_cells_life_and_survives_reloads(
     expect(header(opened, 1).get_by_role("status")).to_have_text("running", timeout=SLOW)
     expect(header(opened, 1)).to_contain_text("H100simulated")
     expect(header(opened, 1).get_by_role("timer")).to_contain_text("s")
-    expect(header(opened, 2).get_by_role("status")).to_have_text("on its way")
+    expect(header(opened, 2).get_by_role("status")).to_have_text("waiting")
     # The line among the outputs would say the same again.
     expect(cell(opened, 1).get_by_text("running on H100")).to_be_hidden()
     expect(cell(opened, 1).get_by_text("step 3")).to_be_visible()
@@ -216,7 +216,7 @@ def test_the_picker_puts_changes_and_removes_the_magic_and_can_be_undone(
     expect(picker(opened)).to_have_value("local", timeout=SLOW)
     picker(opened).focus()
     expect(picker(opened).locator("option")).to_have_text(
-        ["Local", "Far CPU", "Any GPU", "H100 (simulated, 2 of 2 free)", "2 × H100"], timeout=SLOW
+        ["Local", "Far CPU", "Any GPU", "H100 (2 of 2 free, simulated)", "2 × H100"], timeout=SLOW
     )
     picker(opened).select_option("H100")
     assert source(opened, 0) == "%%gpu H100\nfit()"

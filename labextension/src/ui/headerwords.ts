@@ -33,7 +33,7 @@ export function standingText(header: IHeader, trans: TranslationBundle): string 
   const words: Record<Standing, string> = {
     new: trans.__('not run yet'),
     unknown: '',
-    sent: trans.__('on its way'),
+    sent: trans.__('waiting'),
     unsent: trans.__('was not sent'),
     queued: trans.__('queued'),
     starting: trans.__('starting'),
@@ -61,5 +61,5 @@ export function choiceText(choice: IChoice, trans: TranslationBundle): string {
     return text;
   }
   const free = trans.__('%1 of %2 free', choice.stock.free, choice.stock.total);
-  return choice.stock.isSimulated ? trans.__('%1 (simulated, %2)', text, free) : `${text} (${free})`;
+  return choice.stock.isSimulated ? trans.__('%1 (%2, simulated)', text, free) : `${text} (${free})`;
 }

@@ -1,6 +1,6 @@
 import type { Notebook } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { HTMLSelect, ReactWidget } from '@jupyterlab/ui-components';
+import { caretDownEmptyIcon, ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { changeTo, LOCAL, wantedBy } from '../model/magic';
@@ -40,27 +40,33 @@ export class PickerWidget extends ReactWidget {
   protected override render(): JSX.Element {
     const { fleet, trans } = this._context;
     const wanted = this._cell === null ? LOCAL : wantedBy(this._cell.getSource());
+    const choices = choicesFor(fleet.nodes, wanted);
+    const chosen = choices.find(choice => choice.wanted === wanted);
     return (
-      <HTMLSelect
-        className="fc-Picker-select"
-        value={wanted}
-        disabled={this._cell === null}
-        aria-label={trans.__('Where this cell runs')}
-        title={trans.__('Where this cell runs: it puts, changes or removes the %%gpu line')}
-        onFocus={event => {
-          // Else the toolbar would move the focus to another of its items.
-          event.stopPropagation();
-          this._context.onOpen();
-        }}
-        onChange={event => this._choose(event.target.value)}
-        onKeyDown={event => event.key === 'Enter' && this._notebook.activate()}
-      >
-        {choicesFor(fleet.nodes, wanted).map(choice => (
-          <option key={choice.wanted} value={choice.wanted}>
-            {choiceText(choice, trans)}
-          </option>
-        ))}
-      </HTMLSelect>
+      // The toolbar has room for a name only; the select, which lies over it unseen, has all that there is to know.
+      <div className={this._cell === null ? 'fc-Picker-box fc-mod-disabled' : 'fc-Picker-box'}>
+        <span aria-hidden="true">{chosen && choiceText({ ...chosen, stock: null }, trans)}</span>
+        <caretDownEmptyIcon.react tag="span" aria-hidden="true" />
+        <select
+          value={wanted}
+          disabled={this._cell === null}
+          aria-label={trans.__('Where this cell runs')}
+          title={trans.__('Where this cell runs: it puts, changes or removes the %%gpu line')}
+          onFocus={event => {
+            // Else the toolbar would move the focus to another of its items.
+            event.stopPropagation();
+            this._context.onOpen();
+          }}
+          onChange={event => this._choose(event.target.value)}
+          onKeyDown={event => event.key === 'Enter' && this._notebook.activate()}
+        >
+          {choices.map(choice => (
+            <option key={choice.wanted} value={choice.wanted}>
+              {choiceText(choice, trans)}
+            </option>
+          ))}
+        </select>
+      </div>
     );
   }
 
