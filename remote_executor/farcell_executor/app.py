@@ -42,12 +42,12 @@ async def running(
     settings: Settings, *, clock: Clock | None = None, store: Store | None = None
 ) -> AsyncIterator[Executor]:
     """A running executor without its sockets, for as long as the context lasts."""
-    clock = clock or SteadyClock()
     checkpoint = checkpoint_for(settings.fault_at)
     async with AsyncExitStack() as stack:
         store = store or _store(settings)
         await store.open()
         stack.push_async_callback(store.close)
+        clock = clock or SteadyClock(await _latest_moment(store))
         logs = RunLogs(settings.places.run_logs)
         stack.callback(logs.close)
         tokens = Tokens(store, clock.now)
@@ -68,6 +68,14 @@ async def running(
             stack.callback(node.cancel)
         yield executor
         await _leave_politely(executor, node)
+
+
+async def _latest_moment(store: Store) -> float:
+    """When the newest of what an earlier life left going on began, by that life's clock; 0 without any."""
+    runs, sessions = await store.runs(unfinished=True), await store.sessions(alive=True)
+    moments = [moment for run in runs for moment in (run.created, run.started)]
+    moments += [moment for session in sessions for moment in (session.created, session.idle_since)]
+    return max(filter(None, moments), default=0.0)
 
 
 def _store(settings: Settings) -> Store:

@@ -12,10 +12,14 @@ class Clock(Protocol):
 
 
 class SteadyClock:
-    """The wall clock at the start, advanced by the monotonic one: setting the host's clock moves no deadline."""
+    """The wall clock at the start, advanced by the monotonic one: setting the host's clock moves no deadline.
 
-    def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+    `not_before` is when something happened that still goes on: were the clock set back since, an idle session, or
+    the time limit of a run, would last that much longer.
+    """
+
+    def __init__(self, not_before: float = 0.0) -> None:
+        self._offset = max(time.time(), not_before) - time.monotonic()
 
     def now(self) -> float:
         """Seconds since the epoch."""
