@@ -30,8 +30,11 @@ START_DEADLINE_S = 60.0
 _LEFT_ON_THE_WAY_S = 0.1
 """How long output may take that a kernel sent before it ended."""
 
-_AGAIN_AFTER_S = 0.25
-"""IPython forgets an interrupt that comes while it prepares to run a cell: one that came so early is sent again."""
+_AGAIN_AFTER_S = (0.25, 1.0)
+"""IPython forgets an interrupt that comes while it prepares to run a cell, which takes longer on a busy machine: one
+that came so early is sent again after these times."""
+
+_NUDGE_AFTER_S = 0.02
 
 _NO_EFFECT_S = 1.0
 """After so long an interrupt had no effect, or the kernel did not say that it had."""
@@ -183,10 +186,11 @@ class Bridge:
         self._begun = True
         if self._interrupt_wanted:
             self._interrupt_now()
-            self._loop.call_later(_AGAIN_AFTER_S, self._interrupt_again, self._requests_made)
+            for delay_s in _AGAIN_AFTER_S:
+                self._loop.call_later(delay_s, self._interrupt_again, self._requests_made)
 
     def _interrupt_again(self, request: int) -> None:
-        if self._running and self._requests_made == request:
+        if self._running and self._requests_made == request and not self._errors_said:
             self._interrupt_now()
 
     def _interrupt_now(self) -> None:
@@ -194,6 +198,7 @@ class Bridge:
         self._loop.call_soon_threadsafe(self._look_again, self._requests_made)
 
     def _look_again(self, request: int) -> None:
+        self._loop.call_later(_NUDGE_AFTER_S, self._process.nudge)
         self._loop.call_later(_NO_EFFECT_S, self._settle, request)
 
     def _settle(self, request: int) -> None:

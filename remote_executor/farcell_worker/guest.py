@@ -18,6 +18,7 @@ from farcell_protocol import framing
 from farcell_protocol.errors import FarcellError
 from farcell_protocol.frames import End, ValueBack
 from farcell_protocol.messages.cells import Cell, decode_cell
+from farcell_protocol.messages.work import NUDGE
 from farcell_worker.capture import Capture
 from farcell_worker.exchange import Before, Exchange
 from farcell_worker.routes import StreamName
@@ -40,6 +41,9 @@ class Guest:
         with suppress(RuntimeError, NotImplementedError):
             # A handler of the loop's, of any signal, has SIGINT wake the loop too: it ends an `await` at once.
             asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, int)
+        with suppress(ValueError):
+            # That there is a handler is what makes a signal end a call that began just before an interrupt was seen.
+            signal.signal(NUDGE, _nudged)
         shell.ask_exit = lambda: print(QUIT_REFUSED, file=sys.stderr)
         _lose_no_output(shell.kernel)
 
@@ -77,6 +81,10 @@ class Guest:
         """The values that the cell in the folder asks for."""
         with _Answer(Path(folder)) as answer:
             answer.write_all(self._exchange.fetch(decode_cell((Path(folder) / "cell").read_bytes()).fetch))
+
+
+def _nudged(_signum: int, _frame: object) -> None:
+    """Python looks for other signals too, now."""
 
 
 class KernelStreams:

@@ -179,8 +179,8 @@ class Interrupts:
         task = self._awaited
         if task is not None and _waits(task):
             self._pending = False
-            # At once, since the task may be the next that the loop comes to, and then not let go of it again. Writing to
-            # the loop's own pipe is what wakes it.
+            # At once: the task may be the next that the loop comes to, and then not let go of it again. Writing to the
+            # loop's own pipe is what wakes it.
             task.cancel()
             task.get_loop().call_soon_threadsafe(_nothing)
         # Else this is the kernel's or the loop's code before or after the user's: an exception would tear the loop, or

@@ -22,6 +22,7 @@ from jupyter_client.launcher import launch_kernel
 from jupyter_client.session import new_id_bytes
 
 from farcell_protocol.errors import WorkerNotStarted
+from farcell_protocol.messages.work import NUDGE
 
 _LONGEST_FOLDER = 80
 """A Unix socket's path has 107 bytes, of which the socket's own name takes some."""
@@ -115,6 +116,11 @@ class KernelProcess:
             by_message()
         elif self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGINT)
+
+    def nudge(self) -> None:
+        """What follows an interrupt: see `NUDGE`. A kernel without a guest ignores it."""
+        if not self._by_message and self._process.poll() is None:
+            os.kill(self._process.pid, NUDGE)
 
     def _read_last_words(self, read_end: int) -> None:
         while data := os.read(read_end, 65536):

@@ -1,12 +1,17 @@
 """Both ends of a conversation with a running worker: cells that open comms or ask, and what a front end answers."""
 
-from collections.abc import Callable
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from textwrap import indent
 from typing import Any
 
 from farcell_protocol.frames import Frame, Message
 from farcell_protocol.ids import RunId
 from farcell_protocol.messages.cells import Cell, CommMessage, InputReply
+from farcell_protocol.messages.work import NUDGE
 from tests.unit.worker.standin import PYTHON, FarWorker, Ran
 
 OPEN = """
@@ -69,3 +74,13 @@ def answer_all(worker: FarWorker, source: str, *answers: str) -> Ran:
             worker.tell(run, InputReply(len(seen), left.pop(0)))
     assert not left
     return Ran(seen)
+
+
+@contextmanager
+def pressed(worker: FarWorker) -> Iterator[None]:
+    """What the keeper does for an interrupt: SIGINT for the group, and then a nudge."""
+    os.killpg(worker.pid, signal.SIGINT)
+    nudge = threading.Timer(0.02, os.kill, [worker.pid, NUDGE])
+    nudge.start()
+    yield
+    nudge.join()

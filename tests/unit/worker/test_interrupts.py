@@ -3,17 +3,16 @@
 import os
 import re
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from farcell_protocol.frames import Frame
 from farcell_protocol.messages.cells import Cell
-from farcell_protocol.messages.work import NUDGE, Began
+from farcell_protocol.messages.work import Began
 from tests.unit.worker.standin import PYTHON, FarWorker, Ran, until, value_of
+from tests.unit.worker.talk import pressed
 
 _GO = "print('go', flush=True)\n"
 
@@ -27,16 +26,6 @@ def interrupted(worker: FarWorker, source: str, **fields: object) -> tuple[Ran, 
     with pressed(worker):
         seen += frames
     return Ran(seen), time.monotonic() - began
-
-
-@contextmanager
-def pressed(worker: FarWorker) -> Iterator[None]:
-    """What the keeper does for an interrupt: SIGINT for the group, and then a nudge."""
-    os.killpg(worker.pid, signal.SIGINT)
-    nudge = threading.Timer(0.02, os.kill, [worker.pid, NUDGE])
-    nudge.start()
-    yield
-    nudge.join()
 
 
 def _until_go(frames: Iterator[Frame]) -> Iterator[Frame]:
