@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import type { RunView } from '../src/api/types';
-import { byCell, CellRuns } from '../src/model/cells';
+import { byCell, CellRuns, NotebookNames } from '../src/model/cells';
 import { FleetModel } from '../src/model/fleet';
 import { devicesText, headerOf, ICellNow } from '../src/model/header';
 
@@ -94,4 +94,24 @@ test('what a worker holds is counted by model', () => {
   assert.equal(devicesText([]), '');
   assert.equal(devicesText([H100]), 'H100');
   assert.equal(devicesText([H100, { ...H100, index: 1 }]), '2 × H100');
+});
+
+test('a name means a document where the server finds it there, or not at all any more', async () => {
+  const places = new Map([
+    ['/home/a.ipynb', { path: 'a.ipynb', exists: true }],
+    ['/home/old.ipynb', { path: 'old.ipynb', exists: false }]
+  ]);
+  let answers = 0;
+  const ask = async (name: string): Promise<{ path: string; exists: boolean }> => {
+    const place = places.get(name);
+    return place ?? Promise.reject(new Error('the server does not say'));
+  };
+  const names = new NotebookNames(ask, () => answers++);
+  const means = (): (boolean | null)[] =>
+    ['/home/a.ipynb', '/home/old.ipynb', '/home/unknown.ipynb', 'a.ipynb'].map(name => names.means(name, 'a.ipynb'));
+  assert.deepEqual(means(), [null, null, null, true]);
+  await new Promise(setImmediate);
+  assert.equal(answers, 2);
+  assert.deepEqual(means(), [true, true, null, true]);
+  assert.equal(names.means('/home/a.ipynb', 'copy.ipynb'), false);
 });

@@ -1,4 +1,4 @@
-/** The run of a cell: the newest that was sent from the cell with its id, in a notebook that is this one. */
+/** The run of a cell: the newest that was sent from the cell with its id, in a notebook that is this one. Pure. */
 
 import type { RunView } from '../api/types';
 import type { IFleetModel } from '../tokens';
@@ -34,4 +34,47 @@ export function byCell(runs: readonly RunView[]): Map<string, RunView[]> {
     }
   }
   return found;
+}
+
+/** Where the server finds what a kernel calls its notebook; `path` is relative to the server's root. */
+export interface IPlace {
+  path: string;
+  exists: boolean;
+}
+
+/** Which names that kernels have for their notebooks mean which document of this server. */
+export class NotebookNames {
+  /** `ask` asks the server, and `onAnswer` is told that more is known now. */
+  constructor(
+    private readonly _ask: (name: string) => Promise<IPlace>,
+    private readonly _onAnswer: () => void
+  ) {}
+
+  /**
+   * Whether `name` means the document at `path`; null while that is not known. Cells of a copied notebook have the same
+   * ids: only where the other file is gone, it was renamed.
+   */
+  means(name: string, path: string): boolean | null {
+    if (!name.startsWith('/')) {
+      return true;
+    }
+    const known = this._places.get(name);
+    if (known === undefined) {
+      this._find(name);
+    }
+    return known ? known.path === path || !known.exists : null;
+  }
+
+  private _find(name: string): void {
+    this._places.set(name, null);
+    this._ask(name).then(
+      place => {
+        this._places.set(name, place);
+        this._onAnswer();
+      },
+      () => this._places.delete(name)
+    );
+  }
+
+  private readonly _places = new Map<string, IPlace | null>();
 }

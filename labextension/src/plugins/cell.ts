@@ -4,7 +4,8 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { CellRuns } from '../model/cells';
+import { namedNotebook } from '../api/notebooks';
+import { CellRuns, NotebookNames } from '../model/cells';
 import { CommandIDs, IFar } from '../tokens';
 import { NotebookHeaders } from '../ui/headers';
 import type { IHeaderContext } from '../ui/header';
@@ -23,11 +24,14 @@ export const cellPlugin: JupyterFrontEndPlugin<void> = {
       interrupt: run => void app.commands.execute(CommandIDs.interrupt, { run }),
       cancel: run => void app.commands.execute(CommandIDs.cancel, { run })
     };
+    const shown = new Set<NotebookHeaders>();
+    const look = (): void => shown.forEach(headers => headers.look());
+    const names = new NotebookNames(name => namedNotebook(name, app.serviceManager.serverSettings), look);
+    far.fleet.changed.connect(look);
     tracker.widgetAdded.connect((_, panel) => {
-      const headers = new NotebookHeaders(panel, runs, context, () => far.open());
-      const look = (): void => headers.look();
-      far.fleet.changed.connect(look);
-      panel.disposed.connect(() => far.fleet.changed.disconnect(look));
+      const headers = new NotebookHeaders(panel, runs, names, context, () => far.open());
+      shown.add(headers);
+      panel.disposed.connect(() => shown.delete(headers));
     });
   }
 };

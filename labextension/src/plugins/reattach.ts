@@ -6,6 +6,7 @@ import { INotebookTracker, NotebookActions, NotebookPanel } from '@jupyterlab/no
 
 import { realTimers } from '../api/live';
 import { namedNotebook } from '../api/notebooks';
+import { NotebookNames } from '../model/cells';
 import type { ICell, INotebook } from '../model/filling';
 import { ISeen, Reattaching } from '../model/reattach';
 import { IMark, markIn } from '../model/statusline';
@@ -19,14 +20,14 @@ export const reattachPlugin: JupyterFrontEndPlugin<void> = {
   activate: (app: JupyterFrontEnd, far: IFar, tracker: INotebookTracker): void => {
     const seen = new SeenHere(window.localStorage);
     const pages = new Map<NotebookPanel, Reattaching>();
+    const look = (): void => pages.forEach(reattaching => reattaching.look());
+    const names = new NotebookNames(name => namedNotebook(name, app.serviceManager.serverSettings), look);
     const of = (content: NotebookPanel['content']): Reattaching | undefined =>
       [...pages].find(([panel]) => panel.content === content)?.[1];
     tracker.widgetAdded.connect((_, panel) => {
-      const place = (name: string): ReturnType<typeof namedNotebook> =>
-        namedNotebook(name, app.serviceManager.serverSettings);
       const reattaching: Reattaching = new Reattaching(
         far,
-        new LabNotebook(panel, place, () => reattaching.look()),
+        new LabNotebook(panel, names),
         seen,
         realTimers
       );
@@ -37,7 +38,7 @@ export const reattachPlugin: JupyterFrontEndPlugin<void> = {
         reattaching.dispose();
       });
     });
-    far.fleet.changed.connect(() => pages.forEach(reattaching => reattaching.look()));
+    far.fleet.changed.connect(look);
     NotebookActions.executionScheduled.connect((_, { notebook, cell }) => {
       if (sendsAway(cell.model.sharedModel.getSource())) {
         far.open();
@@ -91,8 +92,7 @@ function sendsAway(source: string): boolean {
 class LabNotebook implements INotebook {
   constructor(
     private readonly _panel: NotebookPanel,
-    private readonly _place: (name: string) => ReturnType<typeof namedNotebook>,
-    private readonly _onPlace: () => void
+    private readonly _names: NotebookNames
   ) {}
 
   cell(id: string): ICell | undefined {
@@ -100,23 +100,8 @@ class LabNotebook implements INotebook {
     return found && new LabCell(found as CodeCell);
   }
 
-  /** Cells of a copied notebook have the same ids: only where the other file is gone, it was renamed. */
   isMine(name: string): boolean | null {
-    if (!name.startsWith('/')) {
-      return true;
-    }
-    const known = this._places.get(name);
-    if (known === undefined) {
-      this._places.set(name, null);
-      this._place(name).then(
-        place => {
-          this._places.set(name, place);
-          this._onPlace();
-        },
-        () => this._places.delete(name)
-      );
-    }
-    return known ? known.path === this._panel.context.localPath || !known.exists : null;
+    return this._names.means(name, this._panel.context.localPath);
   }
 
   get kernel(): INotebook['kernel'] {
@@ -124,8 +109,6 @@ class LabNotebook implements INotebook {
     const status = kernel?.status ?? (this._panel.sessionContext.isReady ? 'dead' : 'unknown');
     return status === 'idle' || LOST.has(status) ? 'idle' : status === 'busy' ? 'busy' : 'unknown';
   }
-
-  private readonly _places = new Map<string, Awaited<ReturnType<typeof namedNotebook>> | null>();
 }
 
 class LabCell implements ICell {

@@ -4,9 +4,8 @@ import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import type { IDisposable } from '@lumino/disposable';
 import type { PanelLayout } from '@lumino/widgets';
 
-import type { CellRuns } from '../model/cells';
+import type { CellRuns, NotebookNames } from '../model/cells';
 import { headerOf, IHeader, ISending } from '../model/header';
-import { isSameNotebook } from '../model/running';
 import { HeaderWidget, IHeaderContext } from './header';
 
 type Cell = NotebookPanel['content']['widgets'][number];
@@ -20,6 +19,7 @@ export class NotebookHeaders implements IDisposable {
   constructor(
     private readonly _panel: NotebookPanel,
     private readonly _runs: CellRuns,
+    private readonly _names: NotebookNames,
     private readonly _context: IHeaderContext,
     private readonly _onShown: () => void
   ) {
@@ -123,7 +123,7 @@ export class NotebookHeaders implements IDisposable {
   }
 
   private _runOf(cell: Cell): ReturnType<CellRuns['runOf']> {
-    return this._runs.runOf(cell.model.id, name => isSameNotebook(name, this._panel.context.path));
+    return this._runs.runOf(cell.model.id, name => this._names.means(name, this._panel.context.localPath) === true);
   }
 
   private readonly _headers = new Map<Cell, HeaderWidget>();
