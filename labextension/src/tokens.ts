@@ -12,6 +12,8 @@ export interface IFleetModel {
   readonly changed: ISignal<IFleetModel, void>;
   readonly link: LinkState;
   readonly isLoaded: boolean;
+  /** Whose token it is that watches: an admin's sees everybody's runs. */
+  readonly user: string;
   readonly nodes: readonly NodeView[];
   readonly sessions: readonly SessionView[];
   readonly runs: readonly RunView[];

@@ -192,6 +192,12 @@ test('an ended run fills no cell that says something else by now', () => {
   assert.deepEqual(page.asked, [FOLLOW]);
 });
 
+test('what another user has run fills no cell', () => {
+  const page = new Page();
+  page.tell(run({ owner: 'somebody' }));
+  assert.deepEqual(page.asked, []);
+});
+
 test('a copy of the notebook is not the notebook', () => {
   const page = new Page();
   page.place = null;

@@ -76,6 +76,7 @@ class Views:
             reason=run.reason,
             frames=self._logs.log(run.id).last,
             worker=self.worker(worker),
+            owner=run.owner,
         )
 
     def session(self, session: Session) -> api.SessionView:

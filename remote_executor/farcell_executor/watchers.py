@@ -120,6 +120,7 @@ class Watching:
             sessions=list(self._news_of_sessions(map(self._views.session, sessions.values()))),
             runs=list(self._news_of_runs(map(self._views.run, runs.values()))),
             whole=whole,
+            user=self._who.user if whole else "",
         )
 
     def _news_of_sessions(self, views: Iterable[api.SessionView]) -> Iterator[api.SessionView]:

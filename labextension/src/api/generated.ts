@@ -352,6 +352,8 @@ export interface components {
             sessions?: components["schemas"]["SessionView"][];
             /** @enum {unknown} */
             type: "fleet";
+            /** @default  */
+            user?: string;
             /** @default false */
             whole?: boolean;
         };
@@ -457,6 +459,8 @@ export interface components {
             notebook: string;
             /** @default null */
             outcome?: ("cancelled" | "error" | "lost" | "ok" | "refused" | "timed-out") | null;
+            /** @default  */
+            owner?: string;
             /** @default null */
             place?: number | null;
             /** @default null */

@@ -23,6 +23,10 @@ export class FleetModel implements IFleetModel {
     return this._isLoaded;
   }
 
+  get user(): string {
+    return this._user;
+  }
+
   get nodes(): readonly NodeView[] {
     return [...this._nodes.values()];
   }
@@ -64,6 +68,7 @@ export class FleetModel implements IFleetModel {
       this._sessions.clear();
       this._runs.clear();
       this._isLoaded = true;
+      this._user = fleet.user ?? '';
     }
     fleet.nodes?.forEach(node => this._nodes.set(node.node, node));
     fleet.runs?.forEach(run => this._runs.set(run.run, run));
@@ -88,4 +93,5 @@ export class FleetModel implements IFleetModel {
   private readonly _runs = new Map<string, RunView>();
   private _link: LinkState = { kind: 'connecting' };
   private _isLoaded = false;
+  private _user = '';
 }

@@ -29,7 +29,7 @@ export class Reattaching {
   scheduled(cell: string): void {
     this._answered.delete(cell);
     this._stop(cell);
-    this._runsOf(cell).forEach(run => this._settled.add(run.run));
+    this._runs.filter(run => run.cell_id === cell).forEach(run => this._settled.add(run.run));
   }
 
   /** A kernel has answered this page's request for the cell: what it said of it is shown. */
@@ -54,7 +54,7 @@ export class Reattaching {
         this._stop(id);
       }
     }
-    const newest = new Map(this._far.fleet.runs.filter(run => run.cell_id !== '').map(run => [run.cell_id, run]));
+    const newest = new Map(this._runs.map(run => [run.cell_id, run]));
     for (const [id, run] of newest) {
       const cell = this._isKnown(run) ? undefined : this._notebook.cell(id);
       if (cell !== undefined && this._isWanted(cell, run)) {
@@ -65,7 +65,7 @@ export class Reattaching {
 
   /** The kernel is another one now: whatever it waited for, it does not any more. */
   kernelLost(): void {
-    this._far.fleet.runs.filter(run => run.state !== 'ended').forEach(run => this._orphans.add(run.run));
+    this._runs.filter(run => run.state !== 'ended').forEach(run => this._orphans.add(run.run));
     this.look();
   }
 
@@ -117,8 +117,10 @@ export class Reattaching {
     this._filling.delete(cell);
   }
 
-  private _runsOf(cell: string): RunView[] {
-    return this._far.fleet.runs.filter(run => run.cell_id === cell);
+  /** One's own runs of cells: what others have run must never come into this page as one's own. */
+  private get _runs(): RunView[] {
+    const { runs, user } = this._far.fleet;
+    return runs.filter(run => run.cell_id !== '' && (run.owner ?? '') === user);
   }
 
   private readonly _filling = new Map<string, Filling>();

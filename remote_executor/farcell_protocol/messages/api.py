@@ -73,7 +73,8 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run as its owner sees it.
 
     `why` says in one sentence why it waits ("waiting for an H100: 2 in use, 3rd in line") or how it
-    ended; `place` is its place in the queue from 1; `frames` is how many are in its log.
+    ended; `place` is its place in the queue from 1; `frames` is how many are in its log;
+    `owner` is the user whose it is.
     """
 
     run: RunId
@@ -92,6 +93,7 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: ErrorInfo | None = None
     frames: int = 0
     worker: WorkerView | None = None
+    owner: str = ""
 
 
 class SessionView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -264,12 +266,14 @@ class Fleet(msgspec.Struct, frozen=True, tag="fleet", omit_defaults=True):
     """What a watching client may see of nodes, sessions and runs: all nodes; of sessions and runs the client's own, an
     admin everybody's. `whole` says that this is all: the nodes, the living sessions, the living runs and the
     newest ended ones. Otherwise it is what changed since, each in place of the one with the same id; whatever ends
-    comes once more with state "ended". `frames` of a run is no news by itself."""
+    comes once more with state "ended". `frames` of a run is no news by itself. `user` comes with the
+    whole: whose token it is that watches."""
 
     nodes: list[NodeView] = []
     sessions: list[SessionView] = []
     runs: list[RunView] = []
     whole: bool = False
+    user: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

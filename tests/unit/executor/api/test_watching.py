@@ -57,6 +57,7 @@ async def test_the_first_word_is_the_whole(service: Service, node: FarNode):
         await client.until_state(running.run, "running")
     async with watching(service) as picture:
         assert picture.told[0].whole
+        assert {run.owner for run in picture.runs.values()} == {picture.told[0].user}
         assert picture.states() == {ended.run: "ended", running.run: "running"}
         held = picture.runs[running.run].session
         assert [device.session for device in picture.nodes[node.id].devices] == [held, None]
