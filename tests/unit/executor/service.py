@@ -103,7 +103,7 @@ class Service:
         await self.until(lambda: node.id in self.executor.driver.machine.nodes)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a change that makes `condition` true, of the executor's or of a fake node's, which announces none."""
+        """Wait for a change that makes `condition` true, here or of a fake node, which announces none."""
         async with asyncio.timeout(DEADLINE_S):
             while not condition():
                 with suppress(TimeoutError):
