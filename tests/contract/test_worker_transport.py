@@ -20,7 +20,8 @@ from farcell_protocol.messages.cells import Cell, InputReply, InterruptHandler
 from farcell_worker.choice import FORCE, transport_for
 from farcell_worker.transport import OUTPUT_KINDS
 from tests.contract.ipykernels import NEWEST, interpreter_with, ours
-from tests.unit.worker.standin import PYTHON, FarWorker, Ran, Zygote, alive, value_of
+from tests.fakes.waiting import is_running
+from tests.unit.worker.standin import PYTHON, FarWorker, Ran, Zygote, value_of
 from tests.unit.worker.talk import OPEN, asking, busy, handling, is_a, says, text_has
 
 _SYSTEM = (pytest.mark.system, pytest.mark.timeout(330))
@@ -170,7 +171,7 @@ def test_7_an_interrupt_raises_in_the_code_that_runs(worker: FarWorker) -> None:
 def test_7_an_idle_interrupt_does_nothing(worker: FarWorker) -> None:
     os.kill(worker.pid, signal.SIGINT)
     assert worker.run("1").result == "1"
-    assert alive(worker.pid)
+    assert is_running(worker.pid)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -24,18 +22,9 @@ from farcell_protocol.messages import keeping as k
 from farcell_protocol.places import Places
 from farcell_protocol.stream import Receiver
 from farcell_protocol.version import OLDEST, PROTOCOL
+from tests.fakes.waiting import eventually, is_running
 
 DEADLINE_S = 20.0
-T = TypeVar("T")
-
-
-def eventually(condition: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """Poll until `condition` is true and return what it gave; for what sends no event."""
-    end = time.monotonic() + deadline_s
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}"
-        time.sleep(0.005)
-    return found
 
 
 @dataclass
@@ -245,10 +234,3 @@ def children_of(pid: int) -> list[int]:
                 if int(parent) == pid and state != "Z":
                     found.append(int(folder.name))
     return found
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -8,33 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from farcell_protocol.places import Places, places
+from tests.fakes.waiting import eventually, is_running
 
 PYTHON = sys.executable
-
-
-def eventually(condition: Callable[[], object], what: str, deadline_s: float = 20) -> None:
-    """Wait until another process has made `condition` true. Only for states that no one announces to us."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
-        time.sleep(0.01)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return text.rpartition(")")[2].split()[0] != "Z"
 
 
 def locked_by(lock: Path) -> int:
@@ -59,7 +42,7 @@ def marked(data: Path) -> set[int]:
             text = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if needle in text and alive(int(entry.name)):
+        if needle in text and is_running(int(entry.name)):
             found.add(int(entry.name))
     return found
 

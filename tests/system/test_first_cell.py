@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.installation import Installation, alive, eventually
+from tests.fakes.waiting import eventually, is_running
+from tests.system.installation import Installation
 from tests.system.notebooks import Notebook, plain
 
 pytestmark = pytest.mark.xdist_group("first-cell")
@@ -70,4 +71,4 @@ def test_two_kernels_share_one_executor_and_stop_ends_everything(home: Installat
         other.ok("%%gpu cpu\n1")
         assert (home.executor_pid, home.keeper_pid) == (executor, keeper)
     assert home.farcell("stop").returncode == 0
-    eventually(lambda: not alive(executor), "the executor ended")
+    eventually(lambda: not is_running(executor), "the executor ended")

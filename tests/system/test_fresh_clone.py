@@ -17,7 +17,8 @@ from threading import Thread
 
 import pytest
 
-from tests.system.installation import eventually, marked
+from tests.fakes.waiting import eventually
+from tests.system.installation import marked
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.installation import Installation, eventually, installation
+from tests.fakes.waiting import eventually
+from tests.system.installation import Installation, installation
 from tests.system.notebooks import Notebook, notebook
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]

@@ -15,7 +15,8 @@ from farcell_protocol.ids import RunId, WorkerId, new_run_id
 from farcell_protocol.messages import keeping as k
 from farcell_protocol.messages.cells import Cell, encode_cell
 from farcell_protocol.places import Places
-from tests.fakes.keeper_agent import Agent, Got, KeeperProcess, eventually, is_running
+from tests.fakes.keeper_agent import Agent, Got, KeeperProcess
+from tests.fakes.waiting import eventually, is_running
 
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 SPEC = k.ProcessSpec(sys.executable, "/")

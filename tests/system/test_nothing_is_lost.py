@@ -10,7 +10,8 @@ import pytest
 
 from farcell_executor.checkpoints import CHECKPOINTS
 from tests.fakes.proxy import Proxy
-from tests.system.installation import Installation, alive, eventually
+from tests.fakes.waiting import eventually, is_running
+from tests.system.installation import Installation
 from tests.system.notebooks import Notebook, Shown, notebook
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -160,4 +161,4 @@ def test_an_executor_killed_between_two_steps_leaves_one_worker_or_none(
         # Where the end had arrived before, the cell needed no other executor; asking for something does.
         kernel.ok("%gpu sessions")
         eventually(lambda: len(home.worker_pids()) == 1, "the next executor has adopted the one worker")
-        assert all(alive(pid) for pid in home.worker_pids())
+        assert all(is_running(pid) for pid in home.worker_pids())

@@ -4,7 +4,8 @@ import pytest
 
 from farcell_executor.calls import find
 from farcell_protocol.messages.api import SessionView
-from tests.system.installation import Installation, eventually
+from tests.fakes.waiting import eventually
+from tests.system.installation import Installation
 from tests.system.notebooks import Notebook
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]

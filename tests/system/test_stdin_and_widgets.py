@@ -14,7 +14,8 @@ import ipykernel
 import pytest
 
 from tests.fakes.proxy import Proxy
-from tests.system.installation import Installation, eventually
+from tests.fakes.waiting import eventually
+from tests.system.installation import Installation
 from tests.system.notebooks import Message, Notebook, Shown, notebook, plain
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("stdin-and-widgets")]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.installation import Installation, eventually, rest
+from tests.fakes.waiting import eventually
+from tests.system.installation import Installation, rest
 from tests.system.notebooks import Notebook, Shown, notebook
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]

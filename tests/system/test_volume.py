@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from farcell_protocol.frames import MAX_FRAME_BYTES
-from tests.system.installation import PYTHON, Installation, eventually, rest
+from tests.fakes.waiting import eventually
+from tests.system.installation import PYTHON, Installation, rest
 from tests.system.memory import MiB, Peaks, on_the_road
 from tests.system.notebooks import Notebook, Shown
 

@@ -1,12 +1,10 @@
 """A data directory with the processes that were started on it, for tests of the commands and of the daemon."""
 
-import fcntl
 import os
 import select
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from farcell_protocol.places import Places
 
@@ -42,12 +40,3 @@ class Home:
     def farcell(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "farcell_executor.cli", *arguments]
         return subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=30, check=False)
-
-
-def lock_is_held(path: Path) -> bool:
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False

@@ -14,12 +14,14 @@ import pytest
 from farcell_executor.calls import Caller, find
 from farcell_executor.farewell import Patience, stop_here, stop_there
 from farcell_executor.lock import data_lock
+from farcell_host.locks import is_held
 from farcell_protocol.errors import ExecutorUnreachable, Unavailable
 from farcell_protocol.ids import new_run_id
 from farcell_protocol.messages.api import Interpreter, RunRequest, RunView, SessionView, Stopped
 from farcell_protocol.messages.cells import Cell, encode_cell
 from farcell_protocol.places import Places, places
-from tests.unit.executor.home import Home, lock_is_held
+from tests.fakes.waiting import is_running
+from tests.unit.executor.home import Home
 
 SHORT = Patience(answer_s=0.3, leave_s=0.3, keeper_s=0.3, start_s=0.3)
 PYTHON = Interpreter(sys.executable, ".".join(map(str, sys.version_info[:3])))
@@ -40,18 +42,14 @@ def start_worker(home: Home) -> int:
     return session.worker.pid
 
 
-def is_alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
 def test_it_ends_executor_workers_and_keeper_and_says_so(home: Home):
     daemon = home.daemon()
     worker = start_worker(home)
     stopped = home.farcell("stop")
     assert (stopped.stdout, stopped.returncode) == ("stopped; 1 worker ended\n", 0)
     assert daemon.wait(5) == 0
-    assert not is_alive(worker)
-    assert not lock_is_held(home.where.keeper_lock)
+    assert not is_running(worker)
+    assert not is_held(home.where.keeper_lock)
     again = home.farcell("stop")
     assert again.returncode == 1
     assert "executor-unreachable" in again.stderr
@@ -63,11 +61,11 @@ def test_workers_are_left_for_the_next_executor_when_asked_to_and_ended_by_a_lat
     left = home.farcell("stop", "--leave-workers")
     assert (left.stdout, left.returncode) == ("stopped; 1 worker left running for the next executor\n", 0)
     assert daemon.wait(5) == 0
-    assert is_alive(worker)
+    assert is_running(worker)
     ended = home.farcell("stop")
     assert (ended.stdout, ended.returncode) == ("no executor was running; stopped; 1 worker ended\n", 0)
-    assert not is_alive(worker)
-    assert not lock_is_held(home.where.keeper_lock)
+    assert not is_running(worker)
+    assert not is_held(home.where.keeper_lock)
 
 
 def test_workers_that_outlived_a_killed_executor_are_ended(home: Home):
@@ -75,9 +73,9 @@ def test_workers_that_outlived_a_killed_executor_are_ended(home: Home):
     worker = start_worker(home)
     daemon.kill()
     daemon.wait(5)
-    assert is_alive(worker)
+    assert is_running(worker)
     assert home.farcell("stop").stdout == "no executor was running; stopped; 1 worker ended\n"
-    assert not is_alive(worker)
+    assert not is_running(worker)
 
 
 def test_an_executor_that_somebody_starts_at_the_same_moment_is_stopped_too(home: Home):
@@ -89,8 +87,8 @@ def test_an_executor_that_somebody_starts_at_the_same_moment_is_stopped_too(home
     stopped = home.farcell("stop")
     assert (stopped.returncode, stopped.stderr) == (0, "")
     assert starting.wait(15) in (0, 75)
-    assert not is_alive(worker)
-    assert not lock_is_held(home.where.keeper_lock)
+    assert not is_running(worker)
+    assert not is_held(home.where.keeper_lock)
 
 
 @pytest.fixture

@@ -2,28 +2,19 @@
 
 import json
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from farcell_executor.calls import find
 from farcell_protocol.messages.api import SessionView
+from tests.fakes.waiting import eventually, is_running
 from tests.unit.executor.home import Home
-from tests.unit.executor.test_farewell import is_alive, start_worker
+from tests.unit.executor.test_farewell import start_worker
 
 DEADLINE_S = 25.0
 
 
 def keeper_of(home: Home) -> int:
     return int(json.loads(home.where.keeper_lock.read_text())["pid"])
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """What other processes do when nobody reaps them is seen by looking."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, f"not within {DEADLINE_S:.0f} s: {what}"
-        time.sleep(0.02)
 
 
 def delete(folder: Path) -> None:
@@ -36,8 +27,8 @@ def test_executor_keeper_and_workers_leave_with_the_directory(home: Home):
     worker, keeper = start_worker(home), keeper_of(home)
     delete(home.where.data)
     assert daemon.wait(DEADLINE_S) == 0
-    assert not is_alive(worker), "the executor waits for its workers"
-    eventually(lambda: not is_alive(keeper), "the keeper has left")
+    assert not is_running(worker), "the executor waits for its workers"
+    eventually(lambda: not is_running(keeper), "the keeper has left")
     assert not home.where.data.exists(), "nothing was made there again"
     assert not home.where.executor_socket.exists()
 
@@ -48,8 +39,8 @@ def test_a_keeper_whose_executor_was_killed_leaves_by_itself(home: Home):
     daemon.kill()
     daemon.wait(5)
     delete(home.where.data)
-    eventually(lambda: not is_alive(keeper), "the keeper has left")
-    eventually(lambda: not is_alive(worker), "its worker has ended")
+    eventually(lambda: not is_running(keeper), "the keeper has left")
+    eventually(lambda: not is_running(worker), "its worker has ended")
 
 
 def test_an_executor_that_is_started_meanwhile_keeps_its_sockets_its_keeper_and_its_worker(home: Home):
@@ -60,8 +51,8 @@ def test_an_executor_that_is_started_meanwhile_keeps_its_sockets_its_keeper_and_
     home.daemon()
     worker = start_worker(home)
     assert first.wait(DEADLINE_S) == 0
-    eventually(lambda: not is_alive(keeper), "the first one's keeper has left")
-    assert is_alive(worker)
+    eventually(lambda: not is_running(keeper), "the first one's keeper has left")
+    assert is_running(worker)
     caller = find(home.where, url=None, token=None)
     assert [one.state for one in caller.ask("GET", "/sessions", list[SessionView])] == ["ready"]
     assert home.farcell("stop").stdout == "stopped; 1 worker ended\n"

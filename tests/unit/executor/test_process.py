@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from farcell_executor.lock import data_lock
-from farcell_host.locks import holder
+from farcell_host.locks import holder, is_held
 from farcell_protocol.errors import DataDirectoryInUse
-from tests.unit.executor.home import Home, lock_is_held
+from tests.unit.executor.home import Home
 
 
 def test_the_daemon_is_a_session_of_its_own_without_inherited_descriptors(home: Home, tmp_path: Path):
@@ -84,10 +84,10 @@ def test_it_leaves_politely_when_told_by_a_signal(home: Home, number: signal.Sig
 def test_stop_returns_when_the_keeper_has_gone_too(home: Home):
     home.daemon()
     deadline = time.monotonic() + 10
-    while not lock_is_held(home.where.keeper_lock):
+    while not is_held(home.where.keeper_lock):
         assert time.monotonic() < deadline, "the executor started no keeper"
     assert home.farcell("stop").stdout == "stopped\n"
-    assert not lock_is_held(home.where.keeper_lock)
+    assert not is_held(home.where.keeper_lock)
 
 
 def test_it_leaves_after_its_idle_time(home: Home):
@@ -108,7 +108,7 @@ def test_a_start_that_fails_leaves_nothing_behind(home: Home):
     assert "FARCELL_FAULT_AT='nowhere' is none of before-save" in home.where.executor_log.read_text()
     assert not home.where.executor_socket.exists()
     deadline = time.monotonic() + 10
-    while lock_is_held(home.where.keeper_lock):
+    while is_held(home.where.keeper_lock):
         assert time.monotonic() < deadline, "the keeper stays without an executor"
 
 

@@ -23,16 +23,10 @@ from farcell_host.target import Target
 from farcell_protocol.errors import ExecutorUnreachable, Unauthorized, VersionMismatch
 from farcell_protocol.messages.api import ExecutorView
 from farcell_protocol.places import Places
+from tests.fakes.waiting import is_running
 
 ROOT = Path(__file__).parents[3]
 STAND_IN = [sys.executable, str(ROOT / "tests/fakes/executor.py"), "--embedded"]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -76,9 +70,9 @@ def home(tmp_path: Path) -> Iterator[Home]:
     made = Home(tmp_path)
     yield made
     for pid in made.pids:
-        if alive(pid):
+        if is_running(pid):
             os.kill(pid, signal.SIGTERM)
-            until(lambda pid=pid: not alive(pid))
+            until(lambda pid=pid: not is_running(pid))
 
 
 def test_the_first_search_starts_one_and_the_next_finds_it(home: Home) -> None:
@@ -144,7 +138,7 @@ def test_two_kernels_at_the_same_moment_start_one(home: Home) -> None:
 def test_one_that_was_killed_is_started_again_over_what_it_left(home: Home) -> None:
     home.start()
     os.kill(home.pids[0], signal.SIGKILL)
-    until(lambda: not alive(home.pids[0]))
+    until(lambda: not is_running(home.pids[0]))
     assert home.places.executor_socket.exists()
     with pytest.raises(ExecutorUnreachable, match="no embedded executor is running"):
         find(home.environ)
@@ -157,7 +151,7 @@ def test_an_older_one_is_drained_and_replaced(home: Home) -> None:
     told: list[str] = []
     find_or_start(home.environ, command=STAND_IN, on_start=told.append)
     assert told == ["replacing the embedded executor by a newer one; runs go on", "starting the embedded executor"]
-    assert [alive(pid) for pid in home.pids] == [False, True]
+    assert [is_running(pid) for pid in home.pids] == [False, True]
     assert home.view().version == "0.1.0"
 
 
@@ -170,7 +164,7 @@ def test_a_newer_one_serves_us(home: Home) -> None:
 def test_one_too_new_for_our_protocol_is_left_alone_and_named(home: Home) -> None:
     with pytest.raises(VersionMismatch, match="upgrade this program"):
         home.start(STUB_PROTOCOL="99;98") and home.start()
-    assert alive(home.pids[0])
+    assert is_running(home.pids[0])
 
 
 def test_one_too_old_for_our_protocol_is_replaced(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +174,7 @@ def test_one_too_old_for_our_protocol_is_replaced(home: Home, monkeypatch: pytes
         monkeypatch.setattr(f"{module}.OLDEST", 2)
     monkeypatch.setattr("farcell_host.rest.PROTOCOL", 3)
     home.start(STUB_PROTOCOL="3;2")
-    assert [alive(pid) for pid in home.pids] == [False, True]
+    assert [is_running(pid) for pid in home.pids] == [False, True]
 
 
 def test_one_that_cannot_start_is_reported_with_its_last_words(home: Home) -> None:
@@ -341,7 +335,7 @@ def test_a_client_starts_one_again_only_when_it_is_needed(home: Home, monkeypatc
         assert client.status().pid == home.pids[0]
         client.connect()
         client.stop()
-        until(lambda: not alive(home.pids[0]))
+        until(lambda: not is_running(home.pids[0]))
         assert client.nodes() == []
         assert len(home.pids) == 2
         client.connect()

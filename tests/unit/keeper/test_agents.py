@@ -12,7 +12,8 @@ from farcell_protocol.framing import encode
 from farcell_protocol.ids import RunId, new_run_id, new_worker_id
 from farcell_protocol.messages import keeping as k
 from farcell_protocol.version import PROTOCOL
-from tests.fakes.keeper_agent import Agent, Got, KeeperProcess, eventually
+from tests.fakes.keeper_agent import Agent, Got, KeeperProcess
+from tests.fakes.waiting import eventually
 
 MiB = 2**20
 

@@ -11,7 +11,8 @@ import pytest
 from farcell_keeper.cgroups import open_cgroups, own_homes
 from farcell_protocol.messages import keeping as k
 from farcell_protocol.places import Places
-from tests.fakes.keeper_agent import Agent, KeeperProcess, eventually
+from tests.fakes.keeper_agent import Agent, KeeperProcess
+from tests.fakes.waiting import eventually
 
 MiB = 2**20
 LIMIT = 96 * MiB

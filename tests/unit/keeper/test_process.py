@@ -11,7 +11,8 @@ import pytest
 
 from farcell_protocol.messages import keeping as k
 from farcell_protocol.places import Places
-from tests.fakes.keeper_agent import KeeperProcess, eventually, is_running
+from tests.fakes.keeper_agent import KeeperProcess
+from tests.fakes.waiting import eventually, is_running
 
 Start = Callable[..., KeeperProcess]
 

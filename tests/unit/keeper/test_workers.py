@@ -10,7 +10,8 @@ from farcell_protocol.errors import Cancelled
 from farcell_protocol.frames import End
 from farcell_protocol.ids import new_tell_id, new_worker_id
 from farcell_protocol.messages import keeping as k
-from tests.fakes.keeper_agent import Agent, KeeperProcess, eventually, is_running
+from tests.fakes.keeper_agent import Agent, KeeperProcess
+from tests.fakes.waiting import eventually, is_running
 
 
 @pytest.fixture

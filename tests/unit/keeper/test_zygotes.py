@@ -7,7 +7,8 @@ import pytest
 
 from farcell_keeper.zygotes import pause_s
 from farcell_protocol.messages import keeping as k
-from tests.fakes.keeper_agent import Agent, KeeperProcess, eventually
+from tests.fakes.keeper_agent import Agent, KeeperProcess
+from tests.fakes.waiting import eventually
 
 Start = Callable[..., KeeperProcess]
 

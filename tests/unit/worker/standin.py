@@ -53,14 +53,6 @@ def until(condition: Callable[[], Any], seconds: float = DEADLINE_S) -> Any:
         time.sleep(0.01)
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 def children_of(pid: int) -> list[int]:
     """The children of a process."""
     found = []

@@ -16,7 +16,8 @@ from farcell_protocol.ids import new_worker_id
 from farcell_protocol.messages.cells import Cell
 from farcell_protocol.messages.work import Began, Failed, Fork, Hello
 from tests.fakes import without_namespaces
-from tests.unit.worker.standin import PYTHON, FarWorker, Zygote, alive, children_of, start_fresh, until
+from tests.fakes.waiting import is_running
+from tests.unit.worker.standin import PYTHON, FarWorker, Zygote, children_of, start_fresh, until
 
 
 @pytest.fixture(params=["fork", "fresh"])
@@ -40,7 +41,7 @@ def test_a_worker_says_who_it_is_and_how_it_was_started(either: FarWorker, reque
     assert either.hello.pid_namespace != os.stat("/proc/self/ns/pid").st_ino
     # The pid the kernel gave with the message is ours to use; its own view is another.
     assert either.pid != either.hello.pid
-    assert alive(either.pid)
+    assert is_running(either.pid)
 
 
 def test_it_has_the_folder_and_the_environment_that_were_asked_for(either: FarWorker, tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_what_a_cell_started_dies_with_the_worker(either: FarWorker) -> None:
     [child] = until(lambda: children_of(either.pid))
     os.kill(either.pid, signal.SIGKILL)
     either.exit_status()
-    until(lambda: not alive(child))
+    until(lambda: not is_running(child))
 
 
 def test_the_worker_ends_when_the_keeper_closes_its_socket(worker: FarWorker) -> None:
@@ -193,11 +194,11 @@ def test_the_worker_and_its_children_die_with_the_keeper(how: str, isolation: st
         try:
             said, *pids = keeper.stdout.readline().split()
             assert said == isolation
-            assert all(alive(int(pid)) for pid in pids)
+            assert all(is_running(int(pid)) for pid in pids)
         finally:
             keeper.kill()
             keeper.wait()
-    until(lambda: not any(alive(int(pid)) for pid in pids))
+    until(lambda: not any(is_running(int(pid)) for pid in pids))
 
 
 def test_without_the_right_to_namespaces_a_worker_runs_and_says_why() -> None:
@@ -212,7 +213,7 @@ def test_without_the_right_to_namespaces_a_worker_runs_and_says_why() -> None:
         [child] = until(lambda: children_of(worker.pid))
         worker.send(Cell("import os; os._exit(0)", PYTHON))
         assert worker.exit_status().wait_status == 0
-        assert not alive(child)
+        assert not is_running(child)
     finally:
         worker.close()
         zygote.close()

@@ -8,7 +8,8 @@ import pytest
 
 from farcell_protocol.frames import End, Frame, Heard
 from farcell_protocol.messages.cells import Cell, InputReply
-from tests.unit.worker.standin import PYTHON, FarWorker, Ran, alive
+from tests.fakes.waiting import is_running
+from tests.unit.worker.standin import PYTHON, FarWorker, Ran
 from tests.unit.worker.talk import answer_all, asking, is_a
 
 
@@ -117,7 +118,7 @@ def test_elsewhere_than_in_the_cell_itself_a_question_is_refused_and_never_hangs
     ran = worker.collect(run)
     assert "input() works in a far cell's main thread only" in str(ran.messages)
     assert worker.run("1").result == "1"
-    assert alive(worker.pid)
+    assert is_running(worker.pid)
 
 
 def test_input_outside_of_cells_fails_at_once(worker: FarWorker) -> None:
