@@ -12,7 +12,8 @@ from farcell.parties import OutputScreen
 from farcell.status import Line
 from farcell_protocol.frames import Message
 
-_COLOURS = {"busy": "inherit", "quiet": "gray", "bad": "#b35900"}
+# JupyterLab's own, which can be read in light and in dark; other front ends get what follows the comma.
+_COLOURS = {"busy": "inherit", "quiet": "var(--jp-content-font-color2, gray)", "bad": "var(--jp-error-color1, #b35900)"}
 
 
 def screen_for(shell: Any) -> OutputScreen:

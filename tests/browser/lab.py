@@ -94,6 +94,7 @@ class LabPage:
 
     def show_panel(self) -> Any:
         """The side panel, opened."""
+        self.page.wait_for_function("() => jupyterapp.commands.hasCommand('farcell:open-panel')")
         self.page.evaluate("() => jupyterapp.commands.execute('farcell:open-panel')")
         return self.page.locator("#farcell-panel")
 

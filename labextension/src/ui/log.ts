@@ -1,3 +1,4 @@
+import { textEditorIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
@@ -18,6 +19,7 @@ export class LogWidget extends Widget implements IFollower {
     super();
     this.addClass('fc-Log');
     this.title.label = title;
+    this.title.icon = textEditorIcon;
     this.title.closable = true;
     this.node.tabIndex = 0;
     this.node.setAttribute('role', 'log');

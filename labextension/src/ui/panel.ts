@@ -2,6 +2,7 @@ import { LabIcon, SidePanel } from '@jupyterlab/ui-components';
 import type { ITranslator } from '@jupyterlab/translation';
 import { AccordionPanel } from '@lumino/widgets';
 
+import { groupGpus } from '../model/gpus';
 import type { IFleetModel } from '../tokens';
 import type { IContext } from './context';
 import { GpusWidget } from './gpus';
@@ -47,13 +48,14 @@ export class FarPanel extends SidePanel {
     this._onFirstShow = () => undefined;
   }
 
-  /** Once, when there is something to show: as much for GPUs as they need, but no more than half. */
+  /** As much for GPUs as they need, but no more than half; again only if there are other kinds, as people move the border. */
   private _size(): void {
     const { content } = this;
-    if (this._isSized || !this.isVisible || !(content instanceof AccordionPanel)) {
+    const kinds = this._fleet.isLoaded ? groupGpus(this._fleet.nodes).length : -1;
+    if (this._sizedFor === kinds || !this.isVisible || !(content instanceof AccordionPanel)) {
       return;
     }
-    this._isSized = this._fleet.isLoaded;
+    this._sizedFor = kinds;
     // Before it is laid out and has been drawn, it has no sizes.
     requestAnimationFrame(() => void this._gpus.renderPromise?.then(() => content.setRelativeSizes(this._shares())));
   }
@@ -61,13 +63,13 @@ export class FarPanel extends SidePanel {
   private _shares(): [number, number] {
     const room = this._gpus.node.clientHeight + this._running.node.clientHeight;
     const needed = (this._gpus.node.firstElementChild?.scrollHeight ?? 0) / Math.max(1, room);
-    const share = this._isSized ? Math.min(0.5, Math.max(0.1, needed)) : 0.3;
+    const share = this._sizedFor !== -1 ? Math.min(0.5, Math.max(0.1, needed)) : 0.3;
     return [share, 1 - share];
   }
 
   private readonly _fleet: IFleetModel;
   private readonly _gpus: GpusWidget;
   private readonly _running: RunningWidget;
-  private _isSized = false;
+  private _sizedFor: number | null = null;
   private _onFirstShow: () => void;
 }

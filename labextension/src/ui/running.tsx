@@ -34,10 +34,20 @@ export class RunningWidget extends ReactWidget {
   }
 }
 
+interface IShared {
+  now: number;
+  context: IContext;
+  /** The sessions whose variables are folded out, also when they move to another place. */
+  unfolded: Set<string>;
+}
+
 function Running({ context, notebook }: { context: IContext; notebook: string | null }): JSX.Element {
   const { fleet, trans } = context;
   const rows = arrange(fleet.sessions, fleet.runs, notebook);
+  const [here, elsewhere] = [rows.filter(row => row.isHere), rows.filter(row => !row.isHere)];
   const now = useNow(rows.length > 0);
+  const [unfolded] = React.useState(() => new Set<string>());
+  const shared = { now, context, unfolded };
   const ended = fleet.runs.filter(run => run.state === 'ended').slice(-RECENT).reverse();
   if (!fleet.isLoaded) {
     return <Unknown context={context} />;
@@ -50,11 +60,8 @@ function Running({ context, notebook }: { context: IContext; notebook: string | 
           <code>%%gpu</code>
         </div>
       )}
-      <ul className="fc-List" aria-label={trans.__('Sessions')}>
-        {rows.map(row => (
-          <Session key={row.session.session} row={row} now={now} context={context} />
-        ))}
-      </ul>
+      <Sessions rows={here} heading={trans.__('This notebook')} {...shared} />
+      <Sessions rows={elsewhere} heading={here.length > 0 ? trans.__('Elsewhere') : ''} {...shared} />
       {ended.length > 0 && (
         <>
           <h3 className="fc-Heading">{trans.__('Ended')}</h3>
@@ -69,8 +76,24 @@ function Running({ context, notebook }: { context: IContext; notebook: string | 
   );
 }
 
-function Session(props: { row: IRunning; now: number; context: IContext }): JSX.Element {
-  const { row, now, context } = props;
+function Sessions({ rows, heading, ...shared }: { rows: IRunning[]; heading: string } & IShared): JSX.Element | null {
+  if (rows.length === 0) {
+    return null;
+  }
+  return (
+    <>
+      {heading !== '' && <h3 className="fc-Heading">{heading}</h3>}
+      <ul className="fc-List" aria-label={heading || shared.context.trans.__('Sessions')}>
+        {rows.map(row => (
+          <Session key={row.session.session} row={row} {...shared} />
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Session({ row, ...shared }: { row: IRunning } & IShared): JSX.Element {
+  const { now, context, unfolded } = shared;
   const { session, runs } = row;
   const { trans, actions } = context;
   const name = sessionName(session);
@@ -80,7 +103,6 @@ function Session(props: { row: IRunning; now: number; context: IContext }): JSX.
         <span className="fc-Name" title={session.notebook}>
           {name}
         </span>
-        {row.isHere && <span className="fc-Badge fc-mod-here">{trans.__('this notebook')}</span>}
         <span className="fc-Space" />
         <IconButton
           icon={closeIcon}
@@ -100,7 +122,15 @@ function Session(props: { row: IRunning; now: number; context: IContext }): JSX.
           ))}
         </ul>
       )}
-      {session.variables && <VariablesOf variables={session.variables} name={name} context={context} />}
+      {session.variables && (
+        <VariablesOf
+          variables={session.variables}
+          name={name}
+          isOpen={unfolded.has(session.session)}
+          setOpen={isOpen => void (isOpen ? unfolded.add(session.session) : unfolded.delete(session.session))}
+          context={context}
+        />
+      )}
     </li>
   );
 }

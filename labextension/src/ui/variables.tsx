@@ -5,8 +5,16 @@ import { shape, size } from '../model/words';
 import type { IContext } from './context';
 
 /** What a session holds, as its newest cell told; folded until somebody wants to see it. */
-export function VariablesOf(props: { variables: Variables; name: string; context: IContext }): JSX.Element {
+export function VariablesOf(props: {
+  variables: Variables;
+  name: string;
+  /** Whether it was folded out before it was last drawn anew, and where that is kept. */
+  isOpen: boolean;
+  setOpen: (isOpen: boolean) => void;
+  context: IContext;
+}): JSX.Element {
   const { trans } = props.context;
+  const [isOpen, setOpen] = React.useState(props.isOpen);
   const listed = props.variables.listed ?? [];
   const more = props.variables.more ?? 0;
   const count = listed.length + more;
@@ -14,9 +22,21 @@ export function VariablesOf(props: { variables: Variables; name: string; context
     return <div className="fc-Small">{trans.__('no variables')}</div>;
   }
   return (
-    <details className="fc-Variables">
+    <details
+      className="fc-Variables"
+      open={isOpen}
+      onToggle={event => {
+        setOpen(event.currentTarget.open);
+        props.setOpen(event.currentTarget.open);
+      }}
+    >
       <summary>{trans._n('%1 variable', '%1 variables', count)}</summary>
       <table aria-label={trans.__('Variables of %1', props.name)}>
+        <colgroup>
+          <col className="fc-Variables-name" />
+          <col />
+          <col className="fc-Variables-size" />
+        </colgroup>
         <thead className="fc-mod-unseen">
           <tr>
             <th scope="col">{trans.__('name')}</th>
