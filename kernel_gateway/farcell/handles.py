@@ -73,7 +73,8 @@ class Handle:
             f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
             for label, text in self._facts()
         )
-        return f"<table><caption style='text-align:left'><code>{html.escape(self.name)}</code> lives far away</caption>{cells}</table>"
+        name = html.escape(self.name)
+        return f"<table><caption style='text-align:left'><code>{name}</code> lives far away</caption>{cells}</table>"
 
     def _facts(self) -> list[tuple[str, str]]:
         info = self.info
