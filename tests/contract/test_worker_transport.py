@@ -22,7 +22,7 @@ from farcell_worker.transport import OUTPUT_KINDS
 from tests.contract.ipykernels import NEWEST, interpreter_with, ours
 from tests.fakes.waiting import is_running
 from tests.unit.worker.standin import PYTHON, FarWorker, Ran, Zygote, value_of
-from tests.unit.worker.talk import OPEN, asking, busy, handling, is_a, says, text_has
+from tests.unit.worker.talk import OPEN, asking, busy, handling, is_a, pressed, says, text_has
 
 _SYSTEM = (pytest.mark.system, pytest.mark.timeout(330))
 
@@ -163,14 +163,14 @@ def test_7_an_interrupt_raises_in_the_code_that_runs(worker: FarWorker) -> None:
     run = worker.send(Cell("import time\nprint('go', flush=True)\ntime.sleep(60)", PYTHON))
     frames = worker.frames(run)
     first = next(frames)
-    os.kill(worker.pid, signal.SIGINT)
-    ran = Ran([first, *frames])
+    with pressed(worker):
+        ran = Ran([first, *frames])
     assert (ran.error["ename"], ran.end.outcome) == ("KeyboardInterrupt", "error")
 
 
 def test_7_an_idle_interrupt_does_nothing(worker: FarWorker) -> None:
-    os.kill(worker.pid, signal.SIGINT)
-    assert worker.run("1").result == "1"
+    with pressed(worker):
+        assert worker.run("1").result == "1"
     assert is_running(worker.pid)
 
 
@@ -180,9 +180,9 @@ def test_7_an_idle_interrupt_does_nothing(worker: FarWorker) -> None:
 def test_7_an_interrupt_ends_the_code_within_two_seconds_and_the_names_are_whole(worker: FarWorker, stuck: str) -> None:
     worker.run("kept = 1")
     run = busy(worker, stuck)
-    os.kill(worker.pid, signal.SIGINT)
     began = time.monotonic()
-    ran = Ran(list(worker.frames(run)))
+    with pressed(worker):
+        ran = Ran(list(worker.frames(run)))
     assert time.monotonic() - began < 2
     # A kernel may show an await that was cancelled as what it is.
     assert ran.error["ename"] in ("KeyboardInterrupt", "CancelledError")
@@ -192,8 +192,8 @@ def test_7_an_interrupt_ends_the_code_within_two_seconds_and_the_names_are_whole
 def test_7_an_interrupt_as_early_as_can_be_is_not_lost(worker: FarWorker) -> None:
     for _ in range(10):
         run = worker.begins(worker.send(Cell("while True: pass", PYTHON)))
-        os.kill(worker.pid, signal.SIGINT)
-        assert worker.collect(run).error["ename"] == "KeyboardInterrupt"
+        with pressed(worker):
+            assert worker.collect(run).error["ename"] == "KeyboardInterrupt"
     assert worker.run("1").result == "1"
 
 
@@ -235,8 +235,8 @@ def test_8_results_that_are_being_pickled_can_be_interrupted(worker: FarWorker) 
     worker.run("class Slow:\n  def __reduce__(self):\n    print('go', flush=True)\n    while True: pass")
     run = worker.begins(worker.send(Cell("a = 1\nslow = Slow()", PYTHON, returns=["a", "slow"])))
     seen = worker.up_to(run, text_has("go\n"))
-    os.kill(worker.pid, signal.SIGINT)
-    ran = Ran([*seen, *worker.frames(run)])
+    with pressed(worker):
+        ran = Ran([*seen, *worker.frames(run)])
     assert (ran.names_back(), ran.end.outcome) == (["a"], "ok")
     assert "interrupted while the results were being sent" in ran.text("stderr")
 
@@ -263,8 +263,8 @@ def test_9_a_cell_can_ask_the_user(worker: FarWorker) -> None:
 
 def test_9_a_question_can_be_interrupted_and_where_nobody_answers_it_is_refused(worker: FarWorker) -> None:
     run, _frames = asking(worker, "input()")
-    os.kill(worker.pid, signal.SIGINT)
-    assert Ran(list(worker.frames(run))).error["ename"] == "KeyboardInterrupt"
+    with pressed(worker):
+        assert Ran(list(worker.frames(run))).error["ename"] == "KeyboardInterrupt"
     assert worker.run("input()").error["ename"] == "StdinNotImplementedError"
 
 
@@ -288,6 +288,17 @@ def test_11_a_handler_answers_with_a_message_of_the_comm(worker: FarWorker) -> N
     answer = worker.up_to(comms, is_a("comm_msg"))[-1]
     assert isinstance(answer, Message)
     assert (answer.content["data"], [*answer.buffers], answer.parent) == ({"n": 1}, [b"\0\1"], "m1")
+
+
+def test_11_messages_told_while_a_cell_runs_are_handled_in_order_and_at_the_latest_after_it(worker: FarWorker) -> None:
+    worker.run(handling("order.append(data); print('heard', data)", "order = []"))
+    comms = worker.open_comms()
+    run = busy(worker, "import time\nfor _ in range(20): time.sleep(0.01)")
+    for n in range(20):
+        worker.tell(comms, says("comm_msg", n))
+    worker.up_to(comms, text_has("heard 19\n"))
+    list(worker.frames(run))
+    assert worker.run("order == list(range(20))").result == "True"
 
 
 def test_11_a_handler_can_be_interrupted_and_the_next_message_is_handled(worker: FarWorker) -> None:
