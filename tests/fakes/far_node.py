@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from farcell_executor.links import LinkLost
-from farcell_protocol.errors import Cancelled, ErrorInfo, WorkerExited
+from farcell_protocol.errors import Cancelled, ErrorInfo, WorkerExited, WorkerNotStarted
 from farcell_protocol.frames import End, Heard, Message, Variables
 from farcell_protocol.framing import pack
 from farcell_protocol.ids import NodeId, RunId, WorkerId, new_node_id
@@ -100,6 +100,10 @@ class FarNode:
                 self.runs[run].interrupts += 1
             case keeping.Stop(worker, _, reason) if worker in self.workers:
                 self._stop(worker, reason or Cancelled("stopped").info())
+            case keeping.Stop(worker):
+                never = keeping.Exit(WorkerNotStarted("never reached this node").info(), expected=True)
+                spec = keeping.ProcessSpec("python", "/")
+                self.say(keeping.WorkerChanged(keeping.WorkerReport(worker, "exited", spec, exit=never)))
             case keeping.Forget(worker):
                 self.forgotten.append(worker)
                 self.workers.pop(worker, None)

@@ -194,11 +194,22 @@ def remove_node(books: Books, node: Node, now: float) -> None:
 
 
 def keeper_changed(books: Books, node: Node, keeper: str, now: float) -> None:
-    """Another keeper stands in the place of the one that had the node's workers."""
-    if keeper != node.keeper:
-        lose_workers(books, node.id, _keeper_lost(node), now)
-        books.drop_strays(node.id)
-        books.put(replace(node, keeper=keeper))
+    """Another keeper stands in the place of the one that had the node's workers.
+
+    What was asked of the node before this was known may still reach the new one: a worker that it starts on such
+    an old order is stopped, and its devices are not handed out before the node says that it is gone, or never was.
+    """
+    if keeper == node.keeper:
+        return
+    lost = _keeper_lost(node)
+    had = [worker for worker in books.workers_on(node.id) if worker.state is not WorkerState.GONE]
+    for worker in had:
+        books.ask(StopWorker(node.id, worker.id, 0.0, lost))
+    lose_workers(books, node.id, lost, now)
+    books.drop_strays(node.id)
+    for worker in had:
+        books.add_stray(node.id, worker.id, worker.devices)
+    books.put(replace(node, keeper=keeper))
 
 
 def lose_workers(books: Books, node: NodeId, reason: ErrorInfo, now: float) -> None:

@@ -81,7 +81,7 @@ class FarSide:
     def __init__(self) -> None:
         self.now = 1000.0
         self.lives = 1
-        self.machine = numbered(Machine)
+        self.machine = numbered(Machine, session="s-")
         self.store: dict[str, Run | Session | Worker | Node] = {}
         self.logs: dict[str, tuple[Outcome, ErrorInfo | None]] = {}
         self.submitted: list[str] = []
@@ -90,6 +90,8 @@ class FarSide:
         self.keepers = {name: Keeper("k0") for name in DEVICES}
         self.boots = dict.fromkeys(DEVICES, "b0")
         self.connected = dict.fromkeys(DEVICES, False)
+        self.slow = dict.fromkeys(DEVICES, False)
+        self.on_the_way: dict[str, deque[Action]] = {name: deque() for name in DEVICES}
         self.inbox: deque[events.Event] = deque()
         self.busy = False
 
@@ -131,7 +133,15 @@ class FarSide:
         elif isinstance(action, Dispatch):
             assert self.handed_to.setdefault(action.run, action.worker) == action.worker, "handed to two workers"
         if not isinstance(action, Save | EndLog) and self.connected[action.node]:
-            self._obey(self.keepers[action.node], action)
+            self.on_the_way[action.node].append(action)
+            if not self.slow[action.node]:
+                self.arrive(action.node)
+
+    def arrive(self, node: str) -> None:
+        """What was sent to the node is obeyed, in the order in which it was sent, by the keeper of now."""
+        self.slow[node] = False
+        while self.on_the_way[node]:
+            self._obey(self.keepers[node], self.on_the_way[node].popleft())
 
     def _obey(self, keeper: Keeper, action: Action) -> None:
         match action:
@@ -143,7 +153,9 @@ class FarSide:
             case Resume(node):
                 self.report_ends(node)
             case StopWorker(node, worker, _, reason):
-                if worker in keeper.living():
+                if worker not in keeper.workers:
+                    self.feed(events.WorkerChanged(report(worker, "exited"), node))  # "it never was here"
+                elif worker in keeper.living():
                     keeper.kill(worker, reason or KILLED)
                     self.report_exit(node, worker)
             case ForgetWorker(_, worker):
@@ -161,14 +173,15 @@ class FarSide:
         self.lives += 1
         self.inbox.clear()
         living = [noun for noun in self.store.values() if getattr(noun, "state", "") not in ("ended", "gone")]
-        self.machine = numbered(Machine, start=1000 * self.lives)
+        self.machine = numbered(Machine, start=1000 * self.lives, session="s-")
         self.machine.restore(
             [noun for noun in living if isinstance(noun, Run)],
             [noun for noun in living if isinstance(noun, Session)],
             [noun for noun in living if isinstance(noun, Worker)],
             [noun for noun in living if isinstance(noun, Node)],
         )
-        self.connected = dict.fromkeys(DEVICES, False)
+        for node in DEVICES:
+            self._cut(node)
         for run in list(self.machine.runs):
             if run in self.logs:
                 self.feed(events.RunEnded(run, *self.logs[run]))
@@ -178,6 +191,7 @@ class FarSide:
 
     def connect(self, node: str, *, crash: bool = False) -> None:
         """The agent introduces itself with everything its keeper has."""
+        self._cut(node)
         keeper = self.keepers[node]
         self.connected[node] = True
         name = a_node(node, *DEVICES[node], boot=self.boots[node], keeper=keeper.name, embedded=node == "n")
@@ -191,9 +205,20 @@ class FarSide:
     def _run_reports(self, keeper: Keeper) -> tuple[RunReport, ...]:
         return tuple(run_report(run, worker, ended=run in keeper.ends) for run, worker in keeper.runs.items())
 
-    def disconnect(self, node: str) -> None:
+    def _cut(self, node: str) -> None:
         self.connected[node] = False
+        self.slow[node] = False
+        self.on_the_way[node].clear()
+
+    def disconnect(self, node: str) -> None:
+        self._cut(node)
         self.feed(events.NodeDisconnected(node))
+
+    def give_up(self, node: str) -> None:
+        """An admin removes the node; a connected one is told to stop its workers, then its link is closed."""
+        self.feed(events.NodeGivenUp(node))
+        self.arrive(node)
+        self._cut(node)
 
     def report_ends(self, node: str) -> None:
         """Frames flow and are acknowledged, so the keeper drops them."""

@@ -139,10 +139,10 @@ class Fleet:
 GRACE_S = 600.0
 
 
-def numbered(kind: type[Machine], start: int = 1) -> Machine:
+def numbered(kind: type[Machine], start: int = 1, session: str = "s") -> Machine:
     sessions, workers = count(start), count(start)
     return kind(
         node_grace_s=GRACE_S,
-        new_session_id=lambda: SessionId(f"s{next(sessions)}"),
+        new_session_id=lambda: SessionId(f"{session}{next(sessions)}"),
         new_worker_id=lambda: WorkerId(f"w{next(workers)}"),
     )

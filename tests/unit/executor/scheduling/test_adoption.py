@@ -163,30 +163,35 @@ def test_another_keeper_in_its_place_means_that_the_workers_of_the_first_are_gon
 
 def test_a_run_whose_worker_was_starting_is_lost_with_the_keeper(fleet: Fleet):
     fleet.submit("r1")
-    end = fleet.handle(events.KeeperChanged("n", "another"))[0]
+    end = fleet.handle(events.KeeperChanged("n", "another"))[1]
     assert (end.run, end.outcome, end.reason.code) == ("r1", "lost", "keeper-lost")
 
 
-def test_a_worker_whose_start_crossed_the_loss_of_its_keeper_is_stopped_when_it_shows_up():
+def test_a_worker_whose_start_may_cross_the_loss_of_its_keeper_is_stopped_before_its_device_is_given_away():
     fleet = Fleet()
     fleet.join(*devices("n", "H100", 1))
     fleet.submit("r1", "H100")
-    fleet.finish(fleet.handle(events.KeeperChanged("n", "another")))
-    asked = fleet.handle(events.WorkerChanged(report("w1", held=("H100-0",)), "n"))
-    assert kinds(asked) == ["StopWorker", "ForgetWorker"]
+    asked = fleet.handle(events.KeeperChanged("n", "another"))
+    # Forgotten first, the node would say that it never had such a worker.
+    assert kinds(asked) == ["StopWorker", "EndLog", "ForgetWorker"]
+    fleet.finish(asked)
     fleet.submit("r2", "H100")
     assert fleet.session_of("r2").state is SessionState.WAITING
-    asked = fleet.exited("w1")
-    assert kinds(asked) == ["ForgetWorker", "StartWorker"]
+    assert kinds(fleet.exited("w1")) == ["ForgetWorker", "StartWorker"]
 
 
-def test_a_worker_whose_start_crossed_the_loss_of_its_keeper_is_stopped_though_its_device_was_given_away():
+def test_such_a_worker_that_shows_up_all_the_same_is_stopped(fleet: Fleet):
+    fleet.submit("r1")
+    fleet.finish(fleet.handle(events.KeeperChanged("n", "another")))
+    assert kinds(fleet.handle(events.WorkerChanged(report("w1"), "n"))) == ["StopWorker", "ForgetWorker"]
+    assert kinds(fleet.exited("w1")) == ["ForgetWorker"]
+
+
+def test_a_stranger_is_stopped_though_its_device_was_given_away():
     fleet = Fleet()
     fleet.join(*devices("n", "H100", 1))
-    fleet.submit("r1", "H100")
-    fleet.finish(fleet.handle(events.KeeperChanged("n", "another")))
     assert kinds(fleet.submit("r2", "H100")) == ["StartWorker"]
-    assert kinds(fleet.handle(events.WorkerChanged(report("w1", held=("H100-0",)), "n"))) == [
+    assert kinds(fleet.handle(events.WorkerChanged(report("w9", held=("H100-0",)), "n"))) == [
         "StopWorker",
         "ForgetWorker",
     ]

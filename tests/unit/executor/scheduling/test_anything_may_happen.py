@@ -11,14 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from farcell_executor.model import RunState, SessionState, WorkerState
 from farcell_executor.scheduling import events
 from farcell_protocol.errors import Cancelled, DiskFull, SessionEnded
-from farcell_protocol.ids import RunId, SessionId
+from farcell_protocol.ids import RunId, SessionId, comms_run_of
 from tests.unit.executor.scheduling.far_side import DEVICES, FarSide
 from tests.unit.executor.scheduling.fleet import request
 
 NODES = st.sampled_from(sorted(DEVICES))
 # Rare, as in life: otherwise hardly a run would live long enough to be handed over.
 CRASH = st.sampled_from([False] * 19 + [True])
-DISASTERS = st.sampled_from(["link"] * 6 + ["executor"] * 3 + ["keeper", "reboot", "given up"])
+DISASTERS = st.sampled_from(["slow"] * 6 + ["link"] * 6 + ["executor"] * 3 + ["keeper", "reboot", "given up"])
 CANCELLED = Cancelled("somebody cancelled it").info()
 
 
@@ -48,7 +48,7 @@ class Anything(RuleBasedStateMachine):
     @rule(data=st.data())
     def submit_again(self, data: st.DataObject) -> None:
         run = data.draw(st.sampled_from(self.far.submitted))
-        if run not in self.far.ended:  # the executor asks its store about those after a restart
+        if run not in self.far.ended:
             before = dict(self.far.machine.runs)
             self.far.feed(events.RunSubmitted("ada", request(run, "cpu")))
             assert dict(self.far.machine.runs) == before
@@ -71,6 +71,30 @@ class Anything(RuleBasedStateMachine):
         session = data.draw(st.sampled_from(known))
         reason = SessionEnded("stopped").info()
         self.far.feed(events.SessionStopRequested(session, reason, grace_s), crash=crash)
+
+    @precondition(lambda self: self.far.machine.sessions)
+    @rule(data=st.data(), crash=CRASH)
+    def show_widgets(self, data: st.DataObject, crash: bool) -> None:
+        """Comms are asked for of any session, ready or not, by anybody, any number of times."""
+        session = self.a_session(data)
+        run = comms_run_of(session)
+        owner = data.draw(st.sampled_from(["ada", "bob"]))
+        if run in self.far.ended:  # the executor asks its store about those after a restart
+            return
+        self.far.submitted.append(run)
+        self.far.feed(events.RunSubmitted(owner, request(run, kind="comms", expects=session)), crash=crash)
+
+    @precondition(lambda self: self.far.machine.sessions)
+    @rule(data=st.data(), crash=CRASH)
+    def move_a_widget(self, data: st.DataObject, crash: bool) -> None:
+        session = self.a_session(data)
+        before = self.far.machine.sessions[session]
+        self.far.feed(events.SessionUsed(session), crash=crash)
+        after = self.far.machine.sessions.get(session, before)
+        assert (after.idle_since is None) == (before.idle_since is None), "it makes no session busy, and none idle"
+
+    def a_session(self, data: st.DataObject) -> SessionId:
+        return data.draw(st.sampled_from(sorted(self.far.machine.sessions)))
 
     # ---- what time and disks do ------------------------------------------------------------------
 
@@ -117,6 +141,7 @@ class Anything(RuleBasedStateMachine):
         for node in DEVICES:
             if not self.far.connected[node]:
                 self.far.connect(node)
+            self.far.arrive(node)
         for node, worker in self.workers("starting"):
             self.far.become_ready(node, worker)
         self.far.now += wait_s
@@ -140,8 +165,16 @@ class Anything(RuleBasedStateMachine):
             case "reboot":
                 self.far.reboot(node)
             case "given up":
-                self.far.connected[node] = False
-                self.far.feed(events.NodeGivenUp(node))
+                self.far.give_up(node)
+            case "slow":
+                self.far.slow[node] = True
+
+    @rule(node=NODES, gpu=st.sampled_from(["H100", "H100:2", "H100:3"]), how_often=st.integers(0, 4))
+    def a_keeper_dies_while_a_start_is_on_its_way(self, node: str, gpu: str, how_often: int) -> None:
+        if how_often == 4:
+            self.far.slow[node] = True
+            self.submit(gpu, {"once": True}, None, "ada", crash=False)
+            self.far.kill_keeper(node)
 
     # ---- what must hold --------------------------------------------------------------------------
 
