@@ -20,8 +20,9 @@ from farcell.packing.request import CellText, cell_of, request_of
 from farcell.packing.values import Parcel, pack
 from farcell.parties import Following, OutputScreen
 from farcell.presses import Presses
+from farcell.seen import Seen
 from farcell.status import STARTING_EXECUTOR, Line, Mark
-from farcell.watch import Seen, Watch
+from farcell.watch import Watch
 from farcell_protocol.errors import FarcellError, RunFailure, SessionEnded
 from farcell_protocol.frames import Message
 from farcell_protocol.ids import RunId

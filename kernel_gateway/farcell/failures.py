@@ -5,14 +5,12 @@ far one, beginning at their line, and none of our frames.
 """
 
 import bdb
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from farcell.seen import Seen
 from farcell_protocol.errors import Cancelled, FarcellError, RunFailure, SessionEnded, error_from
 from farcell_protocol.frames import SHOWN, Message
 from farcell_protocol.messages.api import RunView
-
-if TYPE_CHECKING:
-    from farcell.watch import Seen
 
 
 class FarError(Exception):
@@ -118,7 +116,7 @@ def raise_if_never_queued(view: RunView | None) -> None:
     raise error_from(view.reason)
 
 
-def raise_outcome(seen: "Seen") -> None:
+def raise_outcome(seen: Seen) -> None:
     """Raise what the cell's end calls for; nothing after a good one."""
     outcome, reason = seen.outcome, seen.reason
     if seen.presses:

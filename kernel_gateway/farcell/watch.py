@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -14,11 +13,11 @@ from farcell.failures import FarInterrupt, is_shown
 from farcell.inputs import Inputs, Question
 from farcell.parties import Comms, Following, OutputScreen, Steering
 from farcell.presses import Presses
+from farcell.seen import Seen
 from farcell.status import Line, Mark, StatusLine, end_line, progress_line, seconds_text
 from farcell.stopping import Stopping
-from farcell_protocol.errors import ErrorInfo, FarcellError
+from farcell_protocol.errors import FarcellError
 from farcell_protocol.frames import Elided, End, Frame, Message, ValueBack
-from farcell_protocol.ids import RunId
 from farcell_protocol.messages.api import RunView
 
 _POLL_S = 0.1
@@ -29,30 +28,6 @@ _LEAVING_S = 0.2
 
 _ASKING_POLL_S = 0.01
 """The same for an answer of the user's."""
-
-
-@dataclass
-class Seen:
-    """All that a run said that is not output: how it ended, its error, the values it sent home."""
-
-    run: RunId
-    view: RunView | None = None
-    end: End | None = None
-    error: Message | None = None
-    error_is_shown: bool = False
-    """The last error has been shown where it stood, since more followed it or its text came as output."""
-    values: list[ValueBack] = field(default_factory=list)
-    presses: int = 0
-
-    @property
-    def outcome(self) -> str | None:
-        """How it ended. The executor has the last word: it knows whether an error is that of a stop."""
-        return (self.view.outcome if self.view else None) or (self.end.outcome if self.end else None)
-
-    @property
-    def reason(self) -> ErrorInfo | None:
-        """Why it ended so, where there is more to say than the error that it raised."""
-        return (self.view.reason if self.view else None) or (self.end.reason if self.end else None)
 
 
 class Watch:

@@ -13,7 +13,8 @@ from farcell.failures import raise_outcome
 from farcell.handles import Handle
 from farcell.options import CellOptions
 from farcell.packing.request import fetch_of, request_of
-from farcell.watch import Seen, Watch
+from farcell.seen import Seen
+from farcell.watch import Watch
 from farcell_protocol.errors import SessionEnded, ValueNotPicklable
 from farcell_protocol.gpus import parse_gpus
 from farcell_protocol.messages.api import RunRequest
