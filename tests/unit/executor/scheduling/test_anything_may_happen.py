@@ -73,13 +73,14 @@ class Anything(RuleBasedStateMachine):
         self.far.feed(events.SessionStopRequested(session, reason, grace_s), crash=crash)
 
     @precondition(lambda self: self.far.machine.sessions)
-    @rule(data=st.data(), crash=CRASH)
-    def show_widgets(self, data: st.DataObject, crash: bool) -> None:
-        """Comms are asked for of any session, ready or not, by anybody, any number of times."""
+    @rule(data=st.data(), crash=CRASH, how_often=st.integers(0, 9))
+    def show_widgets(self, data: st.DataObject, crash: bool, how_often: int) -> None:
+        """Comms are asked for any number of times, rarely also of a session that is not ready, or by somebody else."""
         session = self.a_session(data)
-        run = comms_run_of(session)
-        owner = data.draw(st.sampled_from(["ada", "bob"]))
-        if run in self.far.ended:  # the executor asks its store about those after a restart
+        found, run = self.far.machine.sessions[session], comms_run_of(session)
+        owner = "eve" if how_often == 9 else found.owner
+        is_early = found.state is not SessionState.READY and how_often < 8
+        if is_early or run in self.far.ended:  # of those the executor asks its store after a restart
             return
         self.far.submitted.append(run)
         self.far.feed(events.RunSubmitted(owner, request(run, kind="comms", expects=session)), crash=crash)
