@@ -88,6 +88,8 @@ test('the run of a cell is the newest with its id, in its own notebook', () => {
   fleet.take({ type: 'fleet', runs: [run('r-5', { created: 5 })] });
   assert.equal(cells.runOf('c-1', isMine)?.run, 'r-5');
   assert.equal(cells.runOf('c-2', isMine), undefined);
+  fleet.take({ type: 'fleet', runs: [run('r-6', { created: 6, owner: 'somebody else' })] });
+  assert.equal(cells.runOf('c-1', isMine)?.run, 'r-5');
 });
 
 test('what a worker holds is counted by model', () => {

@@ -17,6 +17,12 @@ SLOW = 20_000
 
 LOOP = "import time\nfor step in range(1000):\n    print('step', step, flush=True)\n    time.sleep(0.1)"
 
+TRAIN = """%%gpu H100 --once
+import time
+for epoch in range(90):
+    print(f"epoch {epoch:2}   loss {1 / (epoch + 1):.3f}", flush=True)
+    time.sleep(0.7)"""
+
 DEAF = """import time
 while True:
     try:
@@ -120,6 +126,29 @@ def test_a_header_runs_through_a_cells_life_and_survives_reloads(
     expect(header(opened, 1)).to_contain_text("H100simulated")
     expect(header(opened, 2)).to_contain_text("2 × H100not run yet")
     opened.picture("cell-failed")
+
+
+def test_headers_tell_at_a_glance_what_ran_runs_and_waits(lab: Lab, browser: Browser, pages: list[LabPage]) -> None:
+    load = "%%gpu cpu --once\nrows = list(range(10_000))\nlen(rows)"
+    lab.add_notebook("glance.ipynb", "%load_ext farcell", load, TRAIN, "%%gpu H100:2\nevaluate(rows)", "rows[:3]")
+    opened = lab.open(browser, "glance.ipynb", width=900, height=640)
+    pages.append(opened)
+    opened.command("application:toggle-left-area")
+    opened.kernel_is_ready()
+    opened.command("notebook:run-all-cells")
+    expect(cell(opened, 2).get_by_text("epoch  3")).to_be_visible(timeout=SLOW)
+    activate(opened, 2)
+    said = [header(opened, number).get_by_role("status").inner_text() for number in (1, 2, 3)]
+    assert said == ["done", "running", "waiting"]
+    expect(picker(opened)).to_have_value("H100")
+    opened.picture("cell-glance")
+    opened.use_theme("JupyterLab Dark")
+    opened.picture("cell-glance-dark")
+    opened.use_theme("JupyterLab Light")
+    header(opened, 2).get_by_role("button", name="Stop this cell").click()
+    expect(header(opened, 2).get_by_role("status")).to_have_text("stopped", timeout=SLOW)
+    # As after any error, what was to run after it does not.
+    expect(header(opened, 3).get_by_role("status")).to_have_text("was not sent", timeout=SLOW)
 
 
 def test_the_stop_button_works_with_the_keyboard_and_says_what_a_second_press_does(

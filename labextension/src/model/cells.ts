@@ -10,12 +10,18 @@ export class CellRuns {
 
   /** The run of the cell with this id; `isMine` says whether a run's name for its notebook means the cell's. */
   runOf(cell: string, isMine: (notebook: string) => boolean): RunView | undefined {
-    this._byCell ??= byCell(this._fleet.runs);
+    this._byCell ??= byCell(this._own());
     return this._byCell.get(cell)?.find(run => isMine(run.notebook));
   }
 
   dispose(): void {
     this._fleet.changed.disconnect(this._forget, this);
+  }
+
+  /** What others run from a notebook with the same name and cells is not this cell's, though an admin is told of it. */
+  private _own(): RunView[] {
+    const { runs, user } = this._fleet;
+    return runs.filter(run => (run.owner ?? '') === user);
   }
 
   private _forget(): void {
