@@ -25,7 +25,7 @@ if [ "$(cat node_modules/.farcell 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" >node_modules/.farcell
 fi
 
-sources=$(find labextension/src labextension/style labextension/tsconfig.json -type f | LC_ALL=C sort)
+sources=$(find labextension/src labextension/style labextension/schema labextension/tsconfig.json -type f | LC_ALL=C sort)
 # shellcheck disable=SC2086 # our own file names have no blanks
 wanted="$how $(cat package.json yarn.lock scripts/browser.sh $sources | cksum)"
 if [ ! -e "$built/package.json" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
