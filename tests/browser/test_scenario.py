@@ -19,7 +19,7 @@ CELLS = {
     "for step in range(30):\n    print(f'step {step}', flush=True)\n    time.sleep(0.05)",
     "plot": "%%gpu H100\nimport matplotlib.pyplot as plt\nplt.figure(figsize=(5, 2))\nplt.plot([0.9, 0.5, 0.3, 0.2])\n"
     "plt.title('loss')\nplt.show()",
-    "progress": "%%gpu H100\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(40), desc='train'):\n    time.sleep(0.05)",
+    "progress": "%%gpu H100\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(60), desc='train'):\n    time.sleep(0.05)",
     "widgets": "%%gpu H100\nimport ipywidgets\nslider = ipywidgets.IntSlider(value=3, max=10, description='rate')\n"
     "button = ipywidgets.Button(description='Again')\nsaid = ipywidgets.Label(value='nothing yet')\n"
     "slider.observe(lambda change: setattr(said, 'value', f'rate is {change.new}'), 'value')\n"
@@ -69,7 +69,10 @@ def test_a_notebook_of_far_cells_shows_all_that_a_local_one_would(opened: LabPag
 
     progress = run_cell(opened, "progress")
     expect(progress.locator(".widget-hprogress")).to_be_visible(timeout=SLOW)
-    expect(progress.get_by_text("40/40")).to_be_visible(timeout=SLOW)
+    expect(panel.locator('[data-state="running"]')).to_be_visible(timeout=SLOW)
+    progress.locator(".widget-hprogress").scroll_into_view_if_needed()
+    opened.picture("scenario-progress")
+    expect(progress.get_by_text("60/60")).to_be_visible(timeout=SLOW)
 
     widgets = run_cell(opened, "widgets")
     expect(widgets.get_by_text("nothing yet")).to_be_visible(timeout=SLOW)
