@@ -13,14 +13,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
+from farcell_agent.greeting import greeting, welcome_in
 from farcell_host.directories import private_directory
-from farcell_protocol.errors import Unavailable, error_from
-from farcell_protocol.framing import RecordReader, encode, unpack
-from farcell_protocol.messages.keeping import FromKeeper, Greet, KeeperRefused, Quit, WarmUp, Welcome
+from farcell_protocol.errors import FarcellError, Unavailable
+from farcell_protocol.framing import RecordReader, encode
+from farcell_protocol.messages.keeping import Quit, WarmUp, Welcome
 from farcell_protocol.places import Places
-from farcell_protocol.version import OLDEST, PROTOCOL
 
 KEEPER_COMMAND = (sys.executable, "-P", "-m", "farcell_keeper")
 """`-P`: the keeper starts in `/`, which must not come before the installed packages on its path."""
@@ -72,14 +70,14 @@ def dismiss_keeper(places: Places, *, once_idle: bool = False) -> bool:
         connection.settimeout(2.0)
         try:
             connection.connect(str(places.keeper_socket))
-            connection.sendall(encode(Greet(PROTOCOL, OLDEST, os.getpid())))
-            answer = _first_message(connection)
-            if not isinstance(answer, Welcome) or ((answer.workers or answer.runs) and not once_idle):
+            connection.sendall(encode(greeting()))
+            welcome = _welcome(connection)
+            if welcome is None or ((welcome.workers or welcome.runs) and not once_idle):
                 return False
             connection.sendall(encode(Quit()))
         except (FileNotFoundError, ConnectionRefusedError):
             return True
-        except OSError:
+        except (OSError, FarcellError):
             return False
     return True
 
@@ -170,23 +168,20 @@ def _warm_up(places: Places, interpreter: str, deadline: float) -> None:
         connection.settimeout(max(0.1, deadline - time.monotonic()))
         try:
             connection.connect(str(places.keeper_socket))
-            connection.sendall(encode(Greet(PROTOCOL, OLDEST, os.getpid())) + encode(WarmUp(interpreter)))
-            answer = _first_message(connection)
+            connection.sendall(encode(greeting()) + encode(WarmUp(interpreter)))
+            welcome = _welcome(connection)
         except OSError as err:
             raise Unavailable(f"the new keeper does not answer ({err}); see {places.keeper_log}") from err
-    if isinstance(answer, KeeperRefused):
-        raise error_from(answer.error)
-    if not isinstance(answer, Welcome):
+    if welcome is None:
         raise Unavailable(f"the new keeper did not answer a greeting; see {places.keeper_log}")
 
 
-def _first_message(connection: socket.socket) -> FromKeeper | None:
+def _welcome(connection: socket.socket) -> Welcome | None:
+    """The first message; None if the keeper closes before it."""
     reader = RecordReader()
-    decoder: msgspec.msgpack.Decoder[FromKeeper] = msgspec.msgpack.Decoder(FromKeeper)
     while data := connection.recv(65536):
         for body in reader.receive_bytes(data):
-            message: FromKeeper = unpack(body, decoder, who="the keeper")
-            return message
+            return welcome_in(body)
     return None
 
 

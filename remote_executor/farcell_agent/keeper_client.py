@@ -2,21 +2,18 @@
 
 import asyncio
 import logging
-import os
 from collections import deque
 from collections.abc import Sequence
 from typing import cast
 
-import msgspec
-
+from farcell_agent.greeting import greeting, message_in, welcome_in
 from farcell_agent.keeper import KEEPER_COMMAND, START_DEADLINE_S, start_keeper
 from farcell_protocol.backoff import Backoff
-from farcell_protocol.errors import FarcellError, FramingError, Unavailable, error_from
-from farcell_protocol.framing import RecordReader, encode, unpack
-from farcell_protocol.messages.keeping import FromKeeper, Greet, KeeperRefused, ToKeeper, WarmUp, Welcome
+from farcell_protocol.errors import FarcellError, FramingError, Unavailable
+from farcell_protocol.framing import RecordReader, encode
+from farcell_protocol.messages.keeping import FromKeeper, ToKeeper, WarmUp, Welcome
 from farcell_protocol.outbox import Outbox
 from farcell_protocol.places import Places
-from farcell_protocol.version import OLDEST, PROTOCOL, agree
 
 _READ_AHEAD_BYTES = 1 * 2**20
 """Received and not yet taken: beyond it we stop reading, and the keeper spools."""
@@ -38,7 +35,6 @@ class KeeperClient:
         self._interpreter = interpreter
         self._log = log
         self._command = command
-        self._decoder: msgspec.msgpack.Decoder[FromKeeper] = msgspec.msgpack.Decoder(FromKeeper)
         self._connection: _Connection | None = None
 
     async def open(self) -> Welcome:
@@ -70,9 +66,7 @@ class KeeperClient:
         """
         assert self._connection is not None, "open() comes first"
         try:
-            body = await self._connection.receive()
-            message: FromKeeper = unpack(body, self._decoder, who="the keeper")
-            return message
+            return message_in(await self._connection.receive())
         except (KeeperGone, FramingError) as err:
             self._log.warning("the connection to the keeper ended%s", f": {err}" if str(err) else "")
             await self.close()
@@ -104,19 +98,13 @@ class KeeperClient:
         return connection
 
     async def _greet(self, connection: "_Connection") -> Welcome:
-        await connection.send(Greet(PROTOCOL, OLDEST, os.getpid()))
+        await connection.send(greeting())
         await connection.send(WarmUp(self._interpreter))
         try:
             body = await asyncio.wait_for(connection.receive(), START_DEADLINE_S)
         except TimeoutError as err:
             raise Unavailable(f"the keeper did not answer a greeting within {START_DEADLINE_S:.0f} s") from err
-        answer: FromKeeper = unpack(body, self._decoder, who="the keeper")
-        if isinstance(answer, KeeperRefused):
-            raise error_from(answer.error)
-        if not isinstance(answer, Welcome):
-            raise FramingError(f"the keeper answered a greeting with {type(answer).__name__}")
-        agree(answer.protocol, answer.protocol, who="the keeper")
-        return answer
+        return welcome_in(body)
 
 
 class _Connection(asyncio.Protocol):
