@@ -37,7 +37,7 @@ class Page implements INotebook {
   readonly following = new Following(message => void this.asked.push(JSON.stringify(message)));
   readonly asked: string[] = [];
   readonly seen = new Set<string>();
-  kernel: INotebook['kernel'] = 'idle';
+  kernelIsFree = true;
   place: boolean | null = true;
   isGone = false;
   time = 0;
@@ -228,13 +228,12 @@ test('names that no kernel waits for are said, quietly', () => {
 
 test('nothing is said of names that the kernel of before waits for', () => {
   const page = new Page();
-  page.kernel = 'unknown';
+  page.kernelIsFree = false;
   page.tell(run());
   page.hear({ type: 'changed', view: run() });
   page.time += 10_000;
-  page.kernel = 'idle';
-  page.reattaching.look();
   page.end(1, 'x');
+  page.kernelIsFree = true;
   assert.deepEqual(page.texts, [QUIET]);
 });
 
@@ -247,11 +246,11 @@ test('of names that came home unseen nobody knows whether the kernel is the same
 
 test('the stop button is passed on where the kernel does not', () => {
   const page = new Page();
-  page.kernel = 'busy';
+  page.kernelIsFree = false;
   page.tell(run());
   page.hear({ type: 'changed', view: run() });
   assert.deepEqual(page.reattaching.unreached, []);
-  page.kernel = 'idle';
+  page.kernelIsFree = true;
   assert.deepEqual(page.reattaching.unreached, ['r-1']);
   page.end(1);
   assert.deepEqual(page.reattaching.unreached, []);

@@ -118,6 +118,14 @@ def is_whole(opened: LabPage) -> None:
     expect(cell(opened.page).get_by_text(f"line {AFTER - 1}\n")).to_be_visible()
 
 
+def stays_empty(opened: LabPage) -> None:
+    """The page knows the run and the cell, and what the server says of the name that the run has for its notebook."""
+    expect(cell(opened.page)).to_be_visible(timeout=SLOW)
+    expect(opened.show_panel().get_by_text("Ended")).to_be_visible(timeout=SLOW)
+    opened.page.wait_for_load_state("networkidle")
+    assert outputs(opened.page) == []
+
+
 def run_cell(opened: LabPage, index: int) -> None:
     opened.page.evaluate("at => { jupyterapp.shell.currentWidget.content.activeCellIndex = at }", index)
     opened.command("notebook:run-cell")
@@ -156,7 +164,9 @@ def test_a_restarted_kernel_leaves_its_cell_running(notebook: Notebook):
     notebook.shows_the_first_half(opened)
     notebook.finish()
     is_whole(opened)
-    expect(cell(opened.page).get_by_text("answer, line: not in this kernel yet")).to_be_visible()
+    line = cell(opened.page).get_by_text("answer, line: not in this kernel yet")
+    expect(line).to_be_visible()
+    line.scroll_into_view_if_needed()
     opened.picture("reattach-ended")
     binds_by_attaching(opened)
 
@@ -186,9 +196,9 @@ def test_a_restarted_jupyter_server_leaves_its_cells_running(notebook: Notebook)
     # With its server the notebook has lost its kernel, and JupyterLab says so.
     opened.reload()
     notebook.shows_the_first_half(opened)
+    opened.kernel_is_ready()
     notebook.finish()
     is_whole(opened)
-    opened.kernel_is_ready()
     binds_by_attaching(opened)
 
 
@@ -213,9 +223,7 @@ def test_what_nobody_has_seen_is_there_when_the_notebook_is_opened(notebook: Not
     opened.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     opened.page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
     opened.reload()
-    panel = opened.show_panel()
-    expect(panel.get_by_text("Ended")).to_be_visible(timeout=SLOW)
-    assert outputs(opened.page) == []
+    stays_empty(opened)
 
 
 def test_a_renamed_notebook_gets_its_output_and_a_copy_does_not(notebook: Notebook):
@@ -224,8 +232,7 @@ def test_a_renamed_notebook_gets_its_output_and_a_copy_does_not(notebook: Notebo
     original, copy = notebook.lab.folder / f"{notebook.name}.ipynb", notebook.lab.folder / "copy.ipynb"
     copy.write_bytes(original.read_bytes())
     opened = notebook.open("copy.ipynb")
-    expect(opened.show_panel().get_by_text("Ended")).to_be_visible(timeout=SLOW)
-    assert outputs(opened.page) == []
+    stays_empty(opened)
     opened.page.close()
     original.rename(notebook.lab.folder / "renamed.ipynb")
     is_whole(notebook.open("renamed.ipynb"))

@@ -27,8 +27,8 @@ export interface INotebook {
   cell(id: string): ICell | undefined;
   /** Whether a kernel's name for its notebook means this one; null while that is not known. */
   isMine(name: string): boolean | null;
-  /** What the kernel does: something (as while it waits for a far cell), nothing, or nobody knows yet. */
-  readonly kernel: 'busy' | 'idle' | 'unknown';
+  /** The kernel waits for no far cell: it does nothing, or is just being started. False also while nobody knows. */
+  readonly kernelIsFree: boolean;
 }
 
 export interface ITimer {
@@ -47,7 +47,9 @@ export class Filling {
     private readonly _timer: ITimer,
     private readonly _orphans: ReadonlySet<string>,
     private readonly _onEnd: () => void
-  ) {}
+  ) {
+    this._wasLiving = _run.state !== 'ended';
+  }
 
   get run(): string {
     return this._run.run;
@@ -62,10 +64,10 @@ export class Filling {
     return this._state === 'left' || (this._state === 'living' && this._target === null);
   }
 
+  /** A kernel that waits for the run is busy until its end. */
   lookAtKernel(): void {
-    const { kernel } = this._notebook;
-    if (kernel !== 'unknown') {
-      this._idleSince = kernel === 'idle' ? (this._idleSince ?? this._timer.now()) : null;
+    if (this.isLiving && !this._hasEnd && this._notebook.kernelIsFree) {
+      this._freeSince ??= this._timer.now();
     }
   }
 
@@ -106,6 +108,8 @@ export class Filling {
   private _take(frames: readonly ShownFrame[]): void {
     const open = this._open();
     if (open !== null) {
+      this.lookAtKernel();
+      this._hasEnd = this._hasEnd || frames.some(frame => frame.type === 'end');
       open.replay.take(frames);
       open.cell.show(true);
     }
@@ -118,7 +122,6 @@ export class Filling {
     }
     open.replay.see(run);
     this.lookAtKernel();
-    this._wasLiving = this._wasLiving || run.state !== 'ended';
     if (run.state === 'ended') {
       this._state = 'ended';
       this._sayWhereNamesAre(open.replay);
@@ -127,15 +130,15 @@ export class Filling {
     open.cell.show(run.state !== 'ended', open.replay.executionCount);
   }
 
-  /** A kernel that was busy until now has them, since it waited for the run. */
+  /** A kernel that waited for the run has them. One that was free shortly before its end may have been quicker than we. */
   private _sayWhereNamesAre(replay: Replay): void {
     const names = replay.names;
-    const isIdle = this._idleSince !== null && this._timer.now() - this._idleSince > GRACE_MS;
-    if (names.length === 0 || (this._wasLiving && !isIdle && !this._orphans.has(this.run))) {
+    const isOrphan = this._orphans.has(this.run) || this._timer.now() - (this._freeSince ?? Infinity) > GRACE_MS;
+    if (names.length === 0 || (this._wasLiving && !isOrphan && this._freeSince === null)) {
       return;
     }
     const listed = names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
-    const where = this._wasLiving ? 'not in this kernel yet' : 'not in a kernel that was started since';
+    const where = this._wasLiving && isOrphan ? 'not in this kernel yet' : 'not in a kernel that was started since';
     replay.note(`${listed}: ${where}; %gpu attach ${this.run} binds ${names.length > 1 ? 'them' : 'it'}`);
   }
 
@@ -148,7 +151,8 @@ export class Filling {
 
   private _state: 'living' | 'ended' | 'left' = 'living';
   private _replay: Replay | null = null;
-  private _idleSince: number | null = null;
-  private _wasLiving = false;
+  private readonly _wasLiving: boolean;
+  private _freeSince: number | null = null;
+  private _hasEnd = false;
   private _unfollow: () => void = () => undefined;
 }

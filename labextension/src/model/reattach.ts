@@ -22,7 +22,7 @@ export class Reattaching {
   /** The living runs that are shown here, to which the kernel cannot pass the stop button on. */
   get unreached(): string[] {
     const living = [...this._filling.values()].filter(one => one.isLiving).map(one => one.run);
-    return this._notebook.kernel === 'idle' ? living : [];
+    return this._notebook.kernelIsFree ? living : [];
   }
 
   /** The page is about to have this cell executed: what it ran before is not for it any more. */

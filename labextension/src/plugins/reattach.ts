@@ -104,10 +104,10 @@ class LabNotebook implements INotebook {
     return this._names.means(name, this._panel.context.localPath);
   }
 
-  get kernel(): INotebook['kernel'] {
-    const kernel = this._panel.sessionContext.session?.kernel;
-    const status = kernel?.status ?? (this._panel.sessionContext.isReady ? 'dead' : 'unknown');
-    return status === 'idle' || LOST.has(status) ? 'idle' : status === 'busy' ? 'busy' : 'unknown';
+  get kernelIsFree(): boolean {
+    const { session, isReady } = this._panel.sessionContext;
+    const status = session?.kernel?.status ?? (isReady ? 'dead' : 'unknown');
+    return status === 'idle' || status === 'starting' || LOST.has(status);
   }
 }
 
