@@ -43,6 +43,7 @@ bench: setup ## the benchmarks, a JSON line per comparison
 	@$(PY) -m benchmarks.cold_start --json
 	@$(PY) -m benchmarks.warm_cell --json
 	@$(PY) -m benchmarks.stream_lines --json
+	@$(PY) -m benchmarks.panel --json
 
 docs: setup ## check that README and docs tell the truth
 	@$(PY) -m pytest tests/docs
