@@ -205,7 +205,11 @@ class Agents:
 
     def _ended(self, run: RunId, end: End | None) -> None:
         if end is None:
-            unreadable = RunFailure(f"the last frame of run {run} cannot be read", run=run).info()
+            unreadable = RunFailure(
+                f"how run {run} ended cannot be read: its host may have a newer farcell than this executor; what it"
+                f" printed is kept (`farcell logs {run}`)",
+                run=run,
+            ).info()
             end = self._logs.end_with(run, "lost", unreadable)
         self._driver.post(events.RunEnded(run, end.outcome, end.reason))
 

@@ -8,7 +8,7 @@ from farcell_executor.checkpoints import Checkpoint
 from farcell_executor.model import Run, RunState
 from farcell_executor.runlogs import RunLogs
 from farcell_executor.store.base import Noun, Store
-from farcell_protocol.errors import DiskFull, ErrorInfo
+from farcell_protocol.errors import ErrorInfo, FarcellError, StoreError
 
 _SAVE_AGAIN_S = 1.0
 
@@ -72,7 +72,9 @@ class Saver:
         # What was decided goes on all the same: what runs matters more than its row, and ids keep a
         # repetition harmless should this process die before the row is stored.
         log.error("the store took nothing of %d changes: %s", len(self._unsaved), err)
-        self.trouble = DiskFull(f"the executor's store takes no changes: {err}").info()
+        self.trouble = (
+            err.info() if isinstance(err, FarcellError) else StoreError(f"it takes no changes: {err!r}").info()
+        )
         asyncio.get_running_loop().call_later(_SAVE_AGAIN_S, self._again)
 
     def _pass(self, *names: str) -> None:

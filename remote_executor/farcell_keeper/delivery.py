@@ -10,7 +10,7 @@ from farcell_keeper import journal
 from farcell_keeper.links import Link
 from farcell_keeper.loop import Loop
 from farcell_keeper.runs import KeptRun, Runs, raw
-from farcell_protocol.errors import FarcellError
+from farcell_protocol.errors import DiskFailed
 from farcell_protocol.framing import encode
 from farcell_protocol.messages.keeping import Frames, FromKeeper, KeeperRefused, WorkerChanged
 
@@ -125,7 +125,12 @@ class Delivery:
         except OSError as err:
             journal.note(f"cannot read the spool of {kept.run}: {err}")
             kept.flowing = False
-            lost = FarcellError(f"the keeper cannot read back the output of {kept.run}: {err}", after=sender.sent)
+            lost = DiskFailed(
+                f"the keeper cannot read back the output of {kept.run}: {err}; see what is the matter with that host's"
+                " disk, and run it again",
+                after=sender.sent,
+                errno=err.errno,
+            )
             self.tell(KeeperRefused(lost.info(), worker=kept.worker, run=kept.run))
             return
         first = sender.sent + 1

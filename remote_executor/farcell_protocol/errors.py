@@ -9,6 +9,7 @@
     |   +-- ValuesTooLarge        values-too-large       more bytes than travel inline
     |   +-- PythonMismatch        python-mismatch        values cannot cross Python minor versions
     |   +-- ValuesNeedPython      values-need-python     names must travel, and the kernel is of another language
+    |   +-- MethodNotAllowed      method-not-allowed     there is such an address, but nothing like that to do with it
     +-- NotFound                  not-found              no such run, session, node, device or token
     |   +-- Pruned                pruned                 the run ended long ago, and nothing of it is kept
     +-- Unauthorized              unauthorized           no token, or a wrong or revoked one
@@ -18,6 +19,8 @@
     +-- Unavailable               unavailable            draining, starting; worth trying again
     |   +-- ExecutorUnreachable   executor-unreachable   nobody answers at that address
     +-- DataDirectoryInUse        data-directory-in-use  another executor or keeper holds it
+    +-- StoreError                store                  the executor's database cannot be read or written
+    |   +-- SchemaTooNew          schema-too-new         a newer program wrote it
     +-- VersionMismatch           version-mismatch       the two sides speak no common protocol
     +-- FramingError              framing                bytes that are not a message
     |   +-- MessageTooLarge       message-too-large
@@ -39,43 +42,8 @@ A class exists if someone will catch it. The text says what happened and what to
 `fields`, which must be plain JSON values.
 """
 
-from typing import Any, ClassVar
-
-import msgspec
-
-
-class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error on the wire and in the store."""
-
-    code: str
-    message: str
-    fields: dict[str, Any] = {}
-
-
-class FarcellError(Exception):
-    """The root: a message for people, a `code` for programs, and `fields` with the numbers."""
-
-    code: ClassVar[str] = "farcell"
-
-    def __init__(self, message: str, **fields: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.fields = fields
-
-    def __str__(self) -> str:
-        return self.message
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions are rebuilt from `args`, which would lose the fields.
-        return (_rebuild, (type(self), self.message, self.fields))
-
-    def info(self) -> ErrorInfo:
-        """This error as it travels."""
-        return ErrorInfo(self.code, self.message, self.fields)
-
-
-def _rebuild(kind: type[FarcellError], message: str, fields: dict[str, Any]) -> FarcellError:
-    return kind(message, **fields)
+from farcell_protocol.errorinfo import ErrorInfo as ErrorInfo
+from farcell_protocol.errorinfo import FarcellError as FarcellError
 
 
 class BadRequest(FarcellError):
@@ -125,6 +93,12 @@ class ValuesNeedPython(BadRequest):
     `names` are those asked for."""
 
     code = "values-need-python"
+
+
+class MethodNotAllowed(BadRequest):
+    """The address exists, and is not for this method."""
+
+    code = "method-not-allowed"
 
 
 class NotFound(FarcellError):
@@ -179,6 +153,18 @@ class DataDirectoryInUse(FarcellError):
     """Another process holds the data directory; `pid` says which."""
 
     code = "data-directory-in-use"
+
+
+class StoreError(FarcellError):
+    """The executor's database could not be read or written; the cause says why, `path` which file. See `DiskFull`."""
+
+    code = "store"
+
+
+class SchemaTooNew(StoreError):
+    """A newer program wrote this database, and this one would misread it; `path`, `schema`, `known`."""
+
+    code = "schema-too-new"
 
 
 class VersionMismatch(FarcellError):

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import Connection, create_engine
 
 from farcell_executor.store import schema
-from farcell_executor.store.base import SchemaTooNew, StoreError
 from farcell_executor.store.sql import SqlStore
+from farcell_protocol.errors import DiskFull, SchemaTooNew, StoreError
 from farcell_protocol.ids import RunId
 
 
@@ -159,7 +159,7 @@ async def test_a_full_disk_is_an_error_that_stores_nothing_and_passes(store: Sql
     await store.save([nouns.run("r-0")])
     await store._writer.do(lambda connection: limit_pages(connection, 1))
     big = replace(nouns.run("r-1"), why="x" * 1_000_000)
-    with pytest.raises(StoreError, match="full"):
+    with pytest.raises(DiskFull, match=r"no room for .*store\.sqlite: free some space on its disk \([\d,]+ bytes"):
         await store.save([nouns.session(), big])
     assert [run.id for run in await store.runs()] == ["r-0"]
     assert await store.sessions() == []

@@ -7,32 +7,41 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
+from farcell_protocol import errors
 from farcell_protocol.errors import ErrorInfo, FarcellError
 
 log = logging.getLogger(__name__)
 
-STATUS = {
-    "bad-request": 400,
-    "bad-spec": 400,
-    "no-device-fits": 409,
-    "session-differs": 409,
-    "session-ended": 409,
-    "node-is-connected": 409,
-    "unauthorized": 401,
-    "forbidden": 403,
-    "not-found": 404,
-    "pruned": 410,
-    "method-not-allowed": 405,
-    "message-too-large": 413,
-    "version-mismatch": 426,
-    "unavailable": 503,
-    "disk-full": 507,
-    "disk-failed": 507,
-    "store": 507,
+_STATUS: dict[type[FarcellError], int] = {
+    errors.BadRequest: 400,
+    errors.BadSpec: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.NoDeviceFits: 409,
+    errors.SessionDiffers: 409,
+    errors.SessionEnded: 409,
+    errors.NodeIsConnected: 409,
+    errors.Pruned: 410,
+    errors.MessageTooLarge: 413,
+    errors.VersionMismatch: 426,
+    errors.Unavailable: 503,
+    errors.DiskFull: 507,
+    errors.DiskFailed: 507,
+    errors.StoreError: 507,
 }
+
+STATUS = {kind.code: status for kind, status in _STATUS.items()}
 """Whatever is not here is a fault of ours: 500."""
 
-_CODES = {400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed"}
+_KINDS: dict[int, type[FarcellError]] = {
+    400: errors.BadRequest,
+    401: errors.Unauthorized,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+}
 
 
 def status_of(info: ErrorInfo) -> int:
@@ -53,22 +62,22 @@ def answer_our_error(_: Request[Any, Any, Any], err: FarcellError) -> Response[b
 def answer_http_error(_: Request[Any, Any, Any], err: HTTPException) -> Response[bytes]:
     """What the framework refuses: unknown routes, bodies that cannot be read or are too large."""
     if err.status_code == 413:
-        info = ErrorInfo("message-too-large", "the request's body is over the limit of this executor")
+        info = errors.MessageTooLarge("the request's body is over the limit of this executor").info()
     else:
-        info = ErrorInfo(_CODES.get(err.status_code, "farcell"), _words(err))
+        info = _KINDS.get(err.status_code, FarcellError)(_words(err)).info()
     return _answer(info, None if info.code in STATUS else err.status_code)
 
 
 def answer_too_deep(request: Request[Any, Any, Any], err: RecursionError) -> Response[bytes]:
     """Nothing of ours recurses but what reads a body, which the framework lets through as it is."""
     log.warning("%s %s: %s", request.method, request.url.path, err)
-    return _answer(ErrorInfo("bad-request", "the request's body is nested too deep"))
+    return _answer(errors.BadRequest("the request's body is nested too deep").info())
 
 
 def answer_fault(request: Request[Any, Any, Any], err: Exception) -> Response[bytes]:
     """A fault of ours: the log has the traceback, the answer does not."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=err)
-    return _answer(ErrorInfo("farcell", f"the executor failed ({type(err).__name__}); its log says more"))
+    return _answer(FarcellError(f"the executor failed ({type(err).__name__}); its log says more").info())
 
 
 def _words(err: HTTPException) -> str:

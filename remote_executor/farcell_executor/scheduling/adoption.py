@@ -22,11 +22,9 @@ from farcell_executor.scheduling.ending import (
 from farcell_executor.scheduling.sessions import ask_start
 from farcell_executor.scheduling.stopping import say_what_was_not
 from farcell_protocol.errors import (
-    Cancelled,
     ErrorInfo,
     KeeperLost,
     NodeLost,
-    RunFailure,
     SessionEnded,
     WorkerExited,
 )
@@ -77,8 +75,12 @@ def _adopt(books: Books, worker: Worker, report: WorkerReport | None, now: float
         if session is not None:
             ask_start(books, worker, session)
     elif worker.state is not WorkerState.GONE:
-        unknown = RunFailure("its worker is gone: the keeper knows nothing of it", worker=worker.id).info()
-        worker_gone(books, worker, worker.reason or unknown, now)
+        unknown = WorkerExited(
+            f"worker {worker.id} is gone, and its node's keeper does not know how it ended: run it again",
+            worker=worker.id,
+            node=worker.node,
+        )
+        worker_gone(books, worker, worker.reason or unknown.info(), now)
 
 
 def _adopt_runs(books: Books, node: NodeId, logs: dict[RunId, RunReport]) -> None:
@@ -97,7 +99,9 @@ def _without_log(books: Books, run: Run, worker: Worker) -> None:
     if worker.state is WorkerState.READY:
         books.ask(Dispatch(worker.node, worker.id, run.id))
     elif worker.state is WorkerState.GONE:
-        gone = worker.reason or WorkerExited("its worker is gone", worker=worker.id).info()
+        gone = (
+            worker.reason or WorkerExited("its worker was gone before it began: run it again", worker=worker.id).info()
+        )
         decide(books, run, "lost", gone)
 
 
@@ -134,10 +138,14 @@ def _ready(books: Books, worker: Worker, report: WorkerReport) -> None:
 def _exit_reason(report: WorkerReport) -> ErrorInfo:
     if report.exit is not None:
         return report.exit.error
-    return WorkerExited("its worker ended, and nobody saw how", worker=report.worker).info()
+    return WorkerExited("its worker ended, and nobody saw how: run it again", worker=report.worker).info()
 
 
-_STRANGER = Cancelled("this executor knows nothing of the worker").info()
+_NO_NODE = "after a restart the executor's database does not have its node: run it again, when that host has joined"
+
+_STRANGER = SessionEnded(
+    "this executor knows nothing of the worker: its session ended while its host was away, or another executor has it"
+).info()
 
 
 def _turn_away(books: Books, node: NodeId, report: WorkerReport) -> None:
@@ -239,8 +247,11 @@ def _repair(books: Books, now: float) -> None:
     """End what the store holds only half of: its other half was never stored, or was lost with a disk."""
     for worker in list(books.workers.values()):
         if worker.node not in books.nodes:
-            worker_lost(books, worker, NodeLost("its node is not known any more", node=worker.node).info(), now)
-    lost = SessionEnded("what belongs to it is not in the store").info()
+            worker_lost(books, worker, NodeLost(_NO_NODE, node=worker.node).info(), now)
+    lost = SessionEnded(
+        "after a restart the executor's database had only a part of this session: it was replaced, restored from a"
+        " copy, or not all of it had reached the disk; run it again"
+    ).info()
     for session in list(books.sessions.values()):
         held = books.worker_of(session)
         if session.state is not SessionState.WAITING and (held is None or held.state is WorkerState.STOPPING):

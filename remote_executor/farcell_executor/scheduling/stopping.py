@@ -9,7 +9,7 @@ from farcell_executor.model import Run, RunState, Session, WorkerState
 from farcell_executor.scheduling.actions import Interrupt
 from farcell_executor.scheduling.books import Books
 from farcell_executor.scheduling.ending import STRAGGLER_S, decide, outcome_of_stop, release, stop_worker
-from farcell_protocol.errors import BadRequest, Cancelled, ErrorInfo, NotFound, RunFailure, TimedOut, Unavailable
+from farcell_protocol.errors import BadRequest, Cancelled, ErrorInfo, NotFound, TimedOut, Unavailable, WorkerExited
 from farcell_protocol.ids import NodeId, SessionId
 
 TIMEOUT_GRACE_S = 2.0
@@ -61,7 +61,13 @@ def _give_up_end(books: Books, run: Run, now: float) -> None:
         books.put(replace(run, force_at=now + STRAGGLER_S))
         return
     reason = worker.reason if worker is not None else None
-    decide(books, run, "lost", reason or RunFailure("its worker is gone and said nothing more", run=run.id).info())
+    silent = WorkerExited(
+        f"its worker is gone, and in {STRAGGLER_S:.0f} s nothing came of how the run ended: run it again",
+        run=run.id,
+        worker=run.worker,
+        waited_s=STRAGGLER_S,
+    )
+    decide(books, run, "lost", reason or silent.info())
 
 
 def interrupt(books: Books, run: Run) -> None:

@@ -18,7 +18,6 @@ from typing import Protocol
 import msgspec
 
 from farcell_executor.model import Node, PrunedRun, Run, Session, Token, Worker
-from farcell_protocol.errors import FarcellError
 from farcell_protocol.ids import NodeId, RunId, SessionId, TokenId, WorkerId
 
 Noun = Run | Session | Worker | Node
@@ -27,18 +26,6 @@ Noun = Run | Session | Worker | Node
 def without_payload(run: Run) -> Run:
     """The run as it is kept once it has ended: what it executed is in the notebook, not here."""
     return replace(run, request=msgspec.structs.replace(run.request, payload=b""))
-
-
-class StoreError(FarcellError):
-    """The store could not be read or written; the cause says why, `path` which file."""
-
-    code = "store"
-
-
-class SchemaTooNew(StoreError):
-    """A newer program wrote this database, and this one would misread it."""
-
-    code = "schema-too-new"
 
 
 class RunStore(Protocol):
@@ -126,7 +113,7 @@ class Store(RunStore, SessionStore, FleetStore, TokenStore, RetentionStore, Prot
         """Store these nouns in one transaction.
 
         Raises:
-            StoreError: nothing of it was stored (a full disk).
+            StoreError, DiskFull: nothing of it was stored.
         """
 
     async def flush(self) -> None:

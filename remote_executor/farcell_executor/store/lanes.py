@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from farcell_executor.store.base import StoreError
+from farcell_executor.store.failing import store_failure
 
 _BUSY_MS = 5000
 
@@ -31,7 +31,8 @@ class Lane:
         """Run `work` in the thread.
 
         Raises:
-            StoreError: for whatever the database says.
+            DiskFull: there is no room.
+            StoreError: for whatever else the database says.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, work)
 
@@ -41,8 +42,7 @@ class Lane:
                 self.connection = self._engine.connect()
             return work(self.connection)
         except (SQLAlchemyError, OverflowError) as err:  # SQLite's integers have 64 bits
-            cause = getattr(err, "orig", None) or err
-            raise StoreError(f"{self._path}: {cause}", path=str(self._path)) from err
+            raise store_failure(self._path, err) from err
 
     async def close(self) -> None:
         """Finish what was begun, then close the connection."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, select
 
-from farcell_executor.store.base import SchemaTooNew
+from farcell_protocol.errors import SchemaTooNew
 
 VERSION = 3
 """Raised with every change of the tables, together with a step in `MIGRATIONS`."""

@@ -34,7 +34,8 @@ from farcell_executor.model import (
     WorkerState,
 )
 from farcell_executor.store import pruning, schema
-from farcell_executor.store.base import Noun, StoreError
+from farcell_executor.store.base import Noun
+from farcell_executor.store.failing import store_failure
 from farcell_executor.store.lanes import Lane, checkpoint, make_engine
 from farcell_executor.store.rows import Kept, from_row, to_row
 from farcell_executor.store.statements import DROP_PAYLOAD, KEEP_PAYLOAD, UPSERTS, newest, with_payload
@@ -73,7 +74,7 @@ class SqlStore:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._path.chmod(0o600)
         except OSError as err:
-            raise StoreError(f"{self._path}: {err.strerror}", path=str(self._path)) from err
+            raise store_failure(self._path, err) from err
         try:
             await self._writer.do(self._upgrade)
         except FarcellError:
@@ -140,7 +141,7 @@ class SqlStore:
                 _sync_directory(self._path.parent)
             os.fdatasync(self._wal_fd)
         except OSError as err:
-            raise StoreError(f"{self._wal}: {err.strerror}", path=str(self._wal)) from err
+            raise store_failure(self._wal, err) from err
 
     async def _move_wal_on(self) -> None:
         """Checkpoint beside the writer rather than in one of its commits, which would wait for two fsyncs."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from farcell_executor.checkpoints import CHECKPOINTS, checkpoint_for
-from farcell_executor.store.base import Noun, StoreError
+from farcell_executor.store.base import Noun
 from farcell_executor.store.memory import MemoryStore
 from farcell_protocol.errors import BadRequest, DiskFull, FarcellError
 from farcell_protocol.messages import api, keeping, link
@@ -23,7 +23,7 @@ class FailingStore(MemoryStore):
 
     async def save(self, nouns: Iterable[Noun]) -> None:
         if self.full:
-            raise StoreError("database or disk is full")
+            raise DiskFull("database or disk is full")
         await super().save(nouns)
 
 
