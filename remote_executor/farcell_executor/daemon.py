@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from farcell_executor.lock import data_lock
 from farcell_executor.settings import Settings
 from farcell_executor.sockets import BACKLOG, address_of, listen_tcp
-from farcell_host.directories import remove_if_still
+from farcell_host.door import Door
 from farcell_host.installed import our_version
 from farcell_host.locks import LockFile
 from farcell_host.processes import close_inherited, move_to_background
-from farcell_host.sockets import listen_unix
 from farcell_protocol.errors import Unavailable
 
 log = logging.getLogger("farcell_executor")
@@ -44,15 +43,16 @@ def run_executor(settings: Settings, keeper: KeeperControl, on_ready: Callable[[
     places = settings.places
     with ExitStack() as stack:
         lock = stack.enter_context(data_lock(places))
-        sockets = [stack.enter_context(listen_unix(places.executor_socket, BACKLOG))]
-        stack.callback(remove_if_still, places.executor_socket.stat(), places.executor_socket)
+        door = Door(places.executor_socket, BACKLOG)
+        stack.callback(door.remove)
+        sockets = [stack.enter_context(door.listener)]
         if settings.port is not None:
             sockets.append(stack.enter_context(listen_tcp(settings.host, settings.port)))
         address = address_of(sockets[-1])
         lock.sign(address=address, version=our_version())
         _start(keeper)
         try:
-            _serve(settings, sockets, lock, lambda: on_ready(address))
+            _serve(settings, sockets, lock, door, lambda: on_ready(address))
         except BaseException:
             keeper.dismiss()
             raise
@@ -73,9 +73,11 @@ def _start(keeper: KeeperControl) -> None:
         log.error("%s", err)
 
 
-def _serve(settings: Settings, sockets: list[socket.socket], lock: LockFile, on_ready: Callable[[], None]) -> None:
+def _serve(
+    settings: Settings, sockets: list[socket.socket], lock: LockFile, door: Door, on_ready: Callable[[], None]
+) -> None:
     import uvloop
 
     from farcell_executor.server import serve_until_told
 
-    uvloop.run(serve_until_told(settings, sockets, lock, lambda _: on_ready()))
+    uvloop.run(serve_until_told(settings, sockets, lock, door, lambda _: on_ready()))

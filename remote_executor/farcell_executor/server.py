@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -11,8 +11,9 @@ import uvicorn
 from farcell_executor.api.routes import api
 from farcell_executor.app import running
 from farcell_executor.executor import Executor
-from farcell_executor.ground import leave_when_gone
+from farcell_executor.ground import ListenAt, stay_reachable
 from farcell_executor.settings import Settings
+from farcell_host.door import Door
 from farcell_host.locks import LockFile
 from farcell_protocol.framing import MAX_RECORD_BYTES
 from farcell_protocol.pings import PING_S, SILENCE_S
@@ -36,9 +37,19 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_ready()
 
+    async def listen_too(self, listener: socket.socket) -> None:
+        """Serve on one more socket; it is closed with the others."""
+        earlier = self.servers
+        await super().startup([listener])
+        self.servers = [*earlier, *self.servers]
+
 
 async def serve_until_told(
-    settings: Settings, sockets: list[socket.socket], lock: LockFile, on_ready: Callable[[Executor], None]
+    settings: Settings,
+    sockets: list[socket.socket],
+    lock: LockFile,
+    door: Door,
+    on_ready: Callable[[Executor], None],
 ) -> None:
     """Run an executor on these sockets until SIGTERM, SIGINT, `stop`, `drain` or idleness. Workers go on.
 
@@ -50,20 +61,29 @@ async def serve_until_told(
             loop.add_signal_handler(number, executor.drain)
         # A daemon has no terminal whose end would matter; one in the foreground outlives its terminal's.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        watching = asyncio.create_task(leave_when_gone(executor, lock), name="watch the data directory")
-        try:
-            await serve(executor, sockets, on_ready)
-        finally:
-            watching.cancel()
-            await asyncio.wait({watching})
+        await serve(executor, sockets, on_ready, lambda listen_too: stay_reachable(executor, lock, door, listen_too))
 
 
-async def serve(executor: Executor, sockets: list[socket.socket], on_ready: Callable[[Executor], None]) -> None:
-    """Serve the API until `executor.leaving` is set, and then what was already asked."""
-    server = _Server(_config(executor), lambda: on_ready(executor))
+async def serve(
+    executor: Executor,
+    sockets: list[socket.socket],
+    on_ready: Callable[[Executor], None],
+    beside: Callable[[ListenAt], Coroutine[None, None, None]] | None = None,
+) -> None:
+    """Serve the API until `executor.leaving` is set, and then what was already asked.
+
+    `beside` runs meanwhile, from when the API is served; it is given the way to serve on one more socket.
+    """
+    ready = asyncio.Event()
+    server = _Server(_config(executor), ready.set)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve(sockets=sockets), name="serve")
+        await ready.wait()
+        on_ready(executor)
+        watching = tasks.create_task(beside(server.listen_too), name="stay reachable") if beside else None
         await executor.leaving.wait()
+        if watching is not None:
+            watching.cancel()
         server.should_exit = True
 
 

@@ -7,23 +7,21 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from farcell_host.directories import private_directory, remove_if_still
+from farcell_host.directories import private_directory
+from farcell_host.door import Door
 from farcell_host.locks import LockFile
 from farcell_host.processes import close_inherited
-from farcell_host.sockets import listen_unix
 from farcell_keeper import cgroups, journal, spool, startup
+from farcell_keeper.ground import Ground
 from farcell_keeper.keeper import Keeper
 from farcell_keeper.loop import Loop, watch_signals
 from farcell_keeper.visitors import Visitors
-from farcell_protocol.errors import DataDirectoryInUse, DirectoryNotOurs, DiskFailed
+from farcell_protocol.errors import DataDirectoryInUse, DirectoryNotOurs
 from farcell_protocol.places import Places
 
 EXIT_IN_USE = 75
 """EX_TEMPFAIL of sysexits(3): another keeper is there already."""
 
-
-_LOOK_S = 10.0
-"""How often it is looked whether the lock file is there. An executor looks more often, and has more to say."""
 
 _BACKLOG = 64
 _CLEAR_TRIES = 100
@@ -74,44 +72,25 @@ def _keep(places: Places, lock: LockFile, remains: dict[str, object], options: a
     groups = cgroups.open_cgroups(os.getpid(), cgroups.own_homes())
     lock.sign(cgroup=str(groups.path) if groups else None)
     keeper = Keeper(loop, places.spool, groups, idle_exit_s=options.idle_exit_s)
-    _watch_ground(loop, lock, keeper)
     watch_signals(loop, keeper.signalled, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-    listener = listen_unix(places.keeper_socket, _BACKLOG)
-    mine = places.keeper_socket.stat()
+    door = Door(places.keeper_socket, _BACKLOG)
+    ground = Ground(loop, lock, door, keeper)
     visitors = Visitors(
         loop,
-        listener,
+        door.listener,
         greeted=keeper.greeted,
         obey=keeper.obey,
         drained=keeper.has_room,
-        left=partial(_agent_left, lock, keeper),
+        left=ground.agent_left,
     )
+    ground.watch(visitors)
     journal.note(f"ready at {places.keeper_socket}")
     _say_ready(options.ready_fd)
     loop.run()
     visitors.close()
-    remove_if_still(mine, places.keeper_socket)
+    door.remove()
     keeper.close()
     lock.clear()
-
-
-def _watch_ground(loop: Loop, lock: LockFile, keeper: Keeper) -> None:
-    if _has_ground(lock, keeper):
-        loop.after(_LOOK_S, partial(_watch_ground, loop, lock, keeper))
-
-
-def _agent_left(lock: LockFile, keeper: Keeper) -> None:
-    keeper.agent_left()
-    _has_ground(lock, keeper)
-
-
-def _has_ground(lock: LockFile, keeper: Keeper) -> bool:
-    """Whether we are still to be found; with nobody able to reach them, workers must not stay."""
-    if lock.is_in_place():
-        return True
-    folder = lock.path.parent
-    keeper.end_all(DiskFailed(f"the data directory {folder} was deleted or replaced under it", path=str(folder)))
-    return False
 
 
 def _clear_remains(places: Places, remains: dict[str, object], loop: Loop) -> None:

@@ -55,15 +55,24 @@ class Visitors:
         left: Callable[[], None],
     ) -> None:
         self._loop = loop
-        self._listener = listener
         self._greeted = greeted
         self._obey = obey
         self._drained = drained
         self._left = left
         self._strangers: list[Visitor] = []
         self._agent: Visitor | None = None
+        self._listen(listener)
+
+    def move_to(self, listener: socket.socket) -> None:
+        """Accept here from now on; who is in stays in."""
+        self._loop.forget(self._listener.fileno())
+        self._listener.close()
+        self._listen(listener)
+
+    def _listen(self, listener: socket.socket) -> None:
+        self._listener = listener
         listener.setblocking(False)
-        loop.watch(listener.fileno(), READ, self._accept)
+        self._loop.watch(listener.fileno(), READ, self._accept)
 
     def close(self) -> None:
         """Say goodbye to all, and accept nobody any more."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 from pathlib import Path
 
 from farcell_executor.calls import find
@@ -56,3 +57,23 @@ def test_an_executor_that_is_started_meanwhile_keeps_its_sockets_its_keeper_and_
     caller = find(home.where, url=None, token=None)
     assert [one.state for one in caller.ask("GET", "/sessions", list[SessionView])] == ["ready"]
     assert home.farcell("stop").stdout == "stopped; 1 worker ended\n"
+
+
+def test_sockets_that_a_cleaner_removed_are_there_again_and_everything_goes_on(home: Home):
+    daemon = home.daemon()
+    worker, keeper = start_worker(home), keeper_of(home)
+    delete(home.where.runtime)
+    eventually(home.where.executor_socket.exists, "the executor listens again")
+    assert stat.S_IMODE(home.where.executor_socket.stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.where.runtime.stat().st_mode) == 0o700
+    daemon.terminate()
+    assert daemon.wait(DEADLINE_S) == 0
+    eventually(home.where.keeper_socket.exists, "the keeper listens again, at the latest when its agent left")
+    second = home.daemon()
+    caller = find(home.where, url=None, token=None)
+    assert [one.state for one in caller.ask("GET", "/sessions", list[SessionView])] == ["ready"]
+    assert (is_running(worker), keeper_of(home)) == (True, keeper)
+    assert home.farcell("stop").stdout == "stopped; 1 worker ended\n"
+    assert second.wait(DEADLINE_S) == 0
+    assert not home.where.executor_socket.exists()
+    assert not home.where.keeper_socket.exists()
