@@ -22,6 +22,8 @@ export interface ISending {
   /** The run that the cell had before. */
   before: string | null;
   isOver: boolean;
+  /** Over, and by what the cell says it was a run, though perhaps one of another executor. */
+  wasSent: boolean;
 }
 
 export interface IHeader {
@@ -62,9 +64,14 @@ export function devicesText(devices: readonly DeviceView[]): string {
 }
 
 function withoutRun(cell: ICellNow, gpu: string): IHeader {
-  const { sending } = cell;
-  const standing = sending === null ? (cell.executionCount === null ? 'new' : 'unknown') : sending.isOver ? 'unsent' : 'sent';
-  return { standing, gpu, devices: [], isOther: false, why: '', since: null, until: null, run: null, isLiving: false };
+  return { standing: standingWithoutRun(cell), gpu, devices: [], isOther: false, why: '', since: null, until: null, run: null, isLiving: false };
+}
+
+function standingWithoutRun({ sending, executionCount }: ICellNow): Standing {
+  if (sending === null) {
+    return executionCount === null ? 'new' : 'unknown';
+  }
+  return !sending.isOver ? 'sent' : sending.wasSent ? 'unknown' : 'unsent';
 }
 
 function withRun(run: RunView, gpu: string): IHeader {

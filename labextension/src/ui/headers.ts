@@ -6,6 +6,7 @@ import type { PanelLayout } from '@lumino/widgets';
 
 import type { CellRuns, NotebookNames } from '../model/cells';
 import { headerOf, IHeader, ISending } from '../model/header';
+import { markIn } from '../model/statusline';
 import { HeaderWidget, IHeaderContext } from './header';
 
 type Cell = NotebookPanel['content']['widgets'][number];
@@ -103,14 +104,14 @@ export class NotebookHeaders implements IDisposable {
 
   private _scheduled(_: unknown, { notebook, cell }: Execution): void {
     if (notebook === this._panel.content) {
-      this._send(cell, { before: this._runOf(cell)?.run ?? null, isOver: false });
+      this._send(cell, { before: this._runOf(cell)?.run ?? null, isOver: false, wasSent: false });
     }
   }
 
-  private _executed(_: unknown, { notebook, cell }: Execution): void {
+  private _executed(_: unknown, { notebook, cell, success }: Execution & { success: boolean }): void {
     const sending = this._sending.get(cell);
     if (notebook === this._panel.content && sending !== undefined) {
-      this._send(cell, { ...sending, isOver: true });
+      this._send(cell, { ...sending, isOver: true, wasSent: success || markIn(outputsOf(cell)) !== null });
     }
   }
 
@@ -129,4 +130,9 @@ export class NotebookHeaders implements IDisposable {
   private readonly _headers = new Map<Cell, HeaderWidget>();
   private readonly _sending = new WeakMap<Cell, ISending>();
   private _isDisposed = false;
+}
+
+function outputsOf(cell: Cell): object[] {
+  const { sharedModel } = cell.model;
+  return 'outputs' in sharedModel ? sharedModel.outputs : [];
 }
