@@ -9,10 +9,11 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.http11 import Response
 
 from farcell_agent.link import LinkClosed
 from farcell_protocol.backoff import Backoff
-from farcell_protocol.errors import BadRequest, FramingError, Unauthorized
+from farcell_protocol.errors import BadRequest, ErrorInfo, FramingError, Unauthorized
 from farcell_protocol.framing import MAX_RECORD_BYTES, pack, unpack
 from farcell_protocol.messages.link import FromAgent, ToAgent
 from farcell_protocol.pings import PING_S, SILENCE_S
@@ -107,7 +108,7 @@ class Dialler:
 
     def _take_note(self, err: Exception) -> None:
         if isinstance(err, InvalidStatus) and err.response.status_code in _REFUSALS:
-            self.refused(_REFUSALS[err.response.status_code])
+            self.refused(_words_of(err.response))
         elif isinstance(err, Unauthorized):
             self.refused(str(err))
         else:
@@ -177,3 +178,11 @@ def websocket_address(url: str) -> tuple[str, str]:
         )
     path = parts.path.rstrip("/")
     return "ws", urlunsplit((schemes[parts.scheme], parts.netloc, path if path.endswith(PATH) else path + PATH, "", ""))
+
+
+def _words_of(refusal: Response) -> str:
+    """Why, in the executor's own words if it gave any: the same status has several causes."""
+    try:
+        return msgspec.json.decode(refusal.body or b"", type=ErrorInfo).message
+    except msgspec.DecodeError:
+        return _REFUSALS[refusal.status_code]

@@ -52,6 +52,7 @@ class FakeExecutor:
     def __init__(self, token: str = TOKEN) -> None:
         self.token = token
         self.status: HTTPStatus | None = None
+        self.refusal = "no\n"
         self.refusals = asyncio.Semaphore(0)
         self.requests: list[Request] = []
         self._accepted: asyncio.Queue[ServerEnd] = asyncio.Queue()
@@ -117,7 +118,7 @@ class FakeExecutor:
         if status is None:
             return None
         self.refusals.release()
-        return connection.respond(status, "no\n")
+        return connection.respond(status, self.refusal)
 
 
 @asynccontextmanager

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from farcell_agent.app import serve_dialled
 from farcell_agent.websocket_link import Dialler, websocket_address
 from farcell_protocol.backoff import Backoff
-from farcell_protocol.errors import BadRequest, Unauthorized
+from farcell_protocol.errors import BadRequest, Forbidden, Unauthorized
 from farcell_protocol.frames import Message, decode_frame
 from farcell_protocol.messages.keeping import Ack, Frames, Resume
 from farcell_protocol.messages.link import AgentRefused
@@ -123,6 +124,18 @@ async def test_other_refusals_say_what_to_do(
             executor.status = None
             await executor.agent()
     assert any(words in record.getMessage() for record in caplog.records)
+
+
+async def test_a_refusal_that_says_why_is_passed_on_in_its_words(where: Places, caplog: pytest.LogCaptureFixture):
+    async with fake_executor() as executor:
+        executor.status = HTTPStatus.FORBIDDEN
+        executor.refusal = msgspec.json.encode(
+            Forbidden("this executor does not answer as 'gpu.example'").info()
+        ).decode()
+        async with dialled(where, executor.url):
+            await executor.refused()
+            await executor.refused()
+    assert f"{executor.url} refuses this agent: this executor does not answer as 'gpu.example'" in caplog.text
 
 
 async def test_a_refusal_over_the_link_is_said_and_tried_again_later(where: Places, caplog: pytest.LogCaptureFixture):
