@@ -1,4 +1,5 @@
-"""A value to bytes and back, the same way on both sides: pickle protocol 5, by value for what a notebook defines.
+"""A value to bytes and back, in pickles that either side makes and the other loads: protocol 5, by value for what a
+notebook defines. The worker makes them in a way of its own, which knows more to refuse; what both share is here.
 
 Two things differ from plain cloudpickle. A function that lives in the notebook's own namespace is bound, where
 it is loaded, to the notebook's namespace *there*: it goes on seeing names as they change. And a module is
@@ -45,11 +46,10 @@ def pack_value(value: Any, namespace: Mapping[str, Any], limit_bytes: int) -> Pa
     Raises:
         Exception: whatever the value's own pickling raises.
     """
-    sink = _Sink(limit_bytes)
+    sink = Sink(limit_bytes)
     pickler = _Pickler(sink, namespace)
     pickler.dump(value)
-    data = b"".join(sink.pieces) if sink.size_bytes <= limit_bytes else None
-    return Packed(data, sink.hash.hexdigest(), sink.size_bytes, tuple(pickler.functions))
+    return Packed(sink.data, sink.digest, sink.size_bytes, tuple(pickler.functions))
 
 
 def unpack_value(data: bytes) -> Any:
@@ -57,28 +57,40 @@ def unpack_value(data: bytes) -> Any:
     return pickle.loads(data)
 
 
-class _Sink:
-    """Takes what a pickler writes: hashes all of it, keeps it up to the limit."""
+class Sink:
+    """Takes what a pickler writes: hashes all of it, and keeps it while it is within the limit."""
 
     def __init__(self, limit_bytes: int) -> None:
-        self.hash = xxhash.xxh3_128()
         self.size_bytes = 0
-        self.pieces: list[bytes] = []
+        self._hash = xxhash.xxh3_128()
+        self._pieces: list[bytes] = []
         self._limit = limit_bytes
 
-    def write(self, data: bytes | memoryview | pickle.PickleBuffer) -> int:
-        piece = memoryview(data)
-        self.hash.update(piece)
-        self.size_bytes += piece.nbytes
+    def write(self, data: bytes | bytearray | memoryview | pickle.PickleBuffer) -> int:
+        """Called by the pickler."""
+        piece = data if isinstance(data, bytes) else memoryview(data)
+        size = piece.nbytes if isinstance(piece, memoryview) else len(piece)
+        self._hash.update(piece)
+        self.size_bytes += size
         if self.size_bytes <= self._limit:
-            self.pieces.append(bytes(piece))
+            self._pieces.append(bytes(piece))
         else:
-            self.pieces.clear()
-        return piece.nbytes
+            self._pieces.clear()
+        return size
+
+    @property
+    def digest(self) -> str:
+        """Of all of it, as `digest_of`."""
+        return self._hash.hexdigest()
+
+    @property
+    def data(self) -> bytes | None:
+        """All of it, or None if it was over the limit."""
+        return b"".join(self._pieces) if self.size_bytes <= self._limit else None
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    def __init__(self, sink: _Sink, namespace: Mapping[str, Any]) -> None:
+    def __init__(self, sink: Sink, namespace: Mapping[str, Any]) -> None:
         super().__init__(sink, protocol=PICKLE_PROTOCOL)
         self._namespace = namespace
         self.functions: list[FunctionType] = []

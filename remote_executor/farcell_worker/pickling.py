@@ -1,6 +1,5 @@
 """A value to pickle bytes within a bound, so that an object of gigabytes costs no more than its first piece."""
 
-import io
 import pickle
 import sys
 from dataclasses import dataclass
@@ -8,9 +7,8 @@ from types import FunctionType
 from typing import Any
 
 import cloudpickle
-import xxhash
 
-from farcell_protocol.values import PICKLE_PROTOCOL, bound_to_notebook
+from farcell_protocol.values import PICKLE_PROTOCOL, Sink, bound_to_notebook
 
 _USERS_MODULE = b"__main__"
 _LARGEST_WRITE_OF_NAMES = 256 * 2**10
@@ -68,38 +66,23 @@ def _dumped(value: Any, keep_bytes: int, stop_bytes: int) -> Pickled:
         return _dump(_CloudPickler, value, _Sink(keep_bytes, stop_bytes))
 
 
-class _Sink(io.RawIOBase):
-    """Where a pickler writes: hashes everything, keeps the beginning, raises past the bound or at what is refused."""
+class _Sink(Sink):
+    """One that raises past the second bound, or at what is refused."""
 
     def __init__(self, keep_bytes: int, stop_bytes: int, refuse: bytes = b"") -> None:
-        self._keep, self._stop, self._refuse = keep_bytes, stop_bytes, refuse
-        self._hash = xxhash.xxh3_128()
-        self._pieces: list[bytes] | None = []
-        self.size_bytes = 0
+        super().__init__(keep_bytes)
+        self._stop, self._refuse = stop_bytes, refuse
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
+    def write(self, data: bytes | bytearray | memoryview | pickle.PickleBuffer) -> int:
         size = len(data) if isinstance(data, bytes | bytearray) else memoryview(data).nbytes
         self.check(size)
         if self._refuse and size < _LARGEST_WRITE_OF_NAMES and self._refuse in bytes(data):
             raise _NeedsCloudpickle
-        self.size_bytes += size
-        self._hash.update(data)
-        if self.size_bytes > self._keep:
-            self._pieces = None
-        if self._pieces is not None:
-            self._pieces.append(bytes(data))
-        return size
+        return super().write(data)
 
     def check(self, more_bytes: int) -> None:
         if self.size_bytes + more_bytes > self._stop:
             raise TooLarge(f"its pickle is larger than {self._stop:,} bytes")
-
-    def result(self) -> Pickled:
-        data = None if self._pieces is None else b"".join(self._pieces)
-        return Pickled(data, self.size_bytes, self._hash.hexdigest())
 
 
 class _PlainPickler(pickle.Pickler):
@@ -127,7 +110,7 @@ def _dump(kind: type, value: Any, sink: _Sink) -> Pickled:
         return True
 
     kind(sink, protocol=PICKLE_PROTOCOL, buffer_callback=check_buffer).dump(value)
-    return sink.result()
+    return Pickled(sink.data, sink.size_bytes, sink.digest)
 
 
 def refuse_gpu_memory(value: Any) -> None:
