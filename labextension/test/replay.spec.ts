@@ -25,6 +25,8 @@ test('text is joined by stream, and stands where it was said', () => {
 });
 
 test('a display is updated in every place where it is shown', () => {
+  const again = replayed(display('1', 'd'), said('x'), display('2', 'd'));
+  assert.deepEqual(again.outputs.texts, [LINE, '2', 'x', '2']);
   const { outputs } = replayed(display('1', 'd'), said('x'), display('1', 'd'), display('2', 'd', 'update_display_data'));
   assert.deepEqual(outputs.texts, [LINE, '2', 'x', '2']);
   assert.equal('transient' in outputs.list[1], false);

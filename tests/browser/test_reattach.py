@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.lab import Lab, LabPage
+from tests.browser.lab import TOKEN, Lab, LabPage
 from tests.system.installation import Installation, eventually, rest
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
@@ -88,6 +88,21 @@ def notebook(lab: Lab, home: Installation, browser: Browser, request: pytest.Fix
 
 
 NOTEBOOK = "[...jupyterapp.shell.widgets('main')].find(one => one.content?.widgets)"
+
+
+RICH = """%%gpu H100
+import sys
+from IPython.display import HTML, clear_output, display
+for step in range(200):
+    print(f'\\rstep {step} of 200', end='', flush=True)
+print('\\b\\b\\b99')
+shown = display('first', display_id=True)
+print('warn', file=sys.stderr)
+display(HTML('<b>bold</b>'))
+shown.update('second')
+print('between')
+shown.display('again')
+1 / 0"""
 
 
 def cell(page: Page, index: int = 1) -> Any:
@@ -236,3 +251,34 @@ def test_a_renamed_notebook_gets_its_output_and_a_copy_does_not(notebook: Notebo
     opened.page.close()
     original.rename(notebook.lab.folder / "renamed.ipynb")
     is_whole(notebook.open("renamed.ipynb"))
+
+
+def test_a_filled_cell_shows_what_its_kernel_would_have_shown(notebook: Notebook):
+    notebook.lab.add_notebook("rich.ipynb", "%load_ext farcell\n%gpu simulate H100:8", RICH)
+    opened = notebook.open("rich.ipynb")
+    opened.kernel_is_ready()
+    opened.command("notebook:run-all-cells")
+    expect(cell(opened.page).get_by_text("ZeroDivisionError").first).to_be_visible(timeout=SLOW)
+    expect(prompt(opened.page)).to_have_text("[2]:", timeout=SLOW)
+    by_kernel = without_lines(opened)
+    opened.reload()
+    expect(cell(opened.page).get_by_text("ZeroDivisionError").first).to_be_visible(timeout=SLOW)
+    expect(prompt(opened.page)).to_have_text("[2]:", timeout=SLOW)
+    assert without_lines(opened) == by_kernel
+
+
+def without_lines(opened: LabPage) -> list[dict[str, Any]]:
+    """The outputs but the quiet lines of ours."""
+    return [one for one in outputs(opened.page) if "<small" not in str(one.get("data", {}).get("text/html", ""))]
+
+
+def test_the_notebook_application_fills_cells_too(notebook: Notebook):
+    notebook.begin().page.close()
+    page = notebook.browser.new_page()
+    page.goto(f"{notebook.lab.url}/notebooks/{notebook.name}.ipynb?token={TOKEN}")
+    expect(cell(page).get_by_text(f"line {BEFORE - 1}\n")).to_be_visible(timeout=SLOW)
+    expect(prompt(page)).to_have_text("[*]:")
+    notebook.finish()
+    expect(cell(page).get_by_text(f"line {AFTER - 1}\n")).to_be_visible(timeout=SLOW)
+    expect(prompt(page)).to_have_text("[2]:", timeout=SLOW)
+    page.close()

@@ -99,11 +99,13 @@ export class Replay {
         this._clear();
       }
     } else if (msg_type === 'update_display_data') {
-      this._displays.get(displayId)?.forEach(index => this._outputs.set(index, outputOf('display_data', content)));
+      this._update(displayId, content);
     } else if (msg_type === 'display_data' || msg_type === 'execute_result') {
       this._closeGap();
       const index = this._add(outputOf(msg_type, content));
       if (displayId !== undefined) {
+        // Shown once more, it is the same display: everywhere it shows what is new.
+        this._update(displayId, content);
         this._displays.set(displayId, [...(this._displays.get(displayId) ?? []), index]);
       }
     } else if (msg_type === 'error' && metadata?.farcell_shown === undefined) {
@@ -112,6 +114,10 @@ export class Replay {
     } else if (msg_type === 'input_request') {
       this.note(`asks: ${String(content.prompt)} (%gpu attach in any notebook answers it)`);
     }
+  }
+
+  private _update(displayId: unknown, content: Said['content']): void {
+    this._displays.get(displayId)?.forEach(index => this._outputs.set(index, outputOf('display_data', content)));
   }
 
   private _say(stream: Said, text: string): void {
