@@ -1,5 +1,6 @@
 """Where the time comes from."""
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -9,6 +10,9 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Seconds since the epoch, never going back while this process lives."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when this clock has gone on by so much."""
 
 
 class SteadyClock:
@@ -24,3 +28,7 @@ class SteadyClock:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._offset + time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return so many seconds from now."""
+        await asyncio.sleep(seconds)

@@ -14,25 +14,18 @@ class IdleWatch:
         self._idle_exit_s = idle_exit_s
         self._is_busy = is_busy
         self._since = clock.now()
-        self._news = asyncio.Event()
 
     def touch(self) -> None:
         """Something happened just now."""
         self._since = self._clock.now()
 
-    def look_again(self) -> None:
-        """The clock was moved, or what keeps the executor busy may have ended."""
-        self._news.set()
-
     async def wait(self) -> None:
         """Return once nothing has happened for the idle time; never, without one."""
         while (left := self.left_s()) is None or left > 0:
-            self._news.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+            if left is None:
+                await asyncio.Event().wait()
+            else:
+                await self._clock.sleep(left)
 
     def left_s(self) -> float | None:
         """Seconds until it may leave if nothing happens; None without an idle time."""

@@ -41,10 +41,26 @@ class MovedClock:
     """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:
-        self.time = 1_000_000.0
+        self._time = 1_000_000.0
+        self._moved = asyncio.Event()
+
+    @property
+    def time(self) -> float:
+        return self._time
+
+    @time.setter
+    def time(self, moved_to: float) -> None:
+        self._time = moved_to
+        self._moved.set()
 
     def now(self) -> float:
-        return self.time
+        return self._time
+
+    async def sleep(self, seconds: float) -> None:
+        until = self._time + seconds
+        while self._time < until:
+            self._moved.clear()
+            await self._moved.wait()
 
 
 def settings_for(data: Path) -> Settings:
@@ -113,7 +129,6 @@ class Service:
     def tick(self) -> None:
         """The clock was moved."""
         self.executor.driver.post(events.Ticked())
-        self.executor.idle.look_again()
 
     async def token_of(self, user: str, scope: Any = "user") -> str:
         """A new token."""
