@@ -21,6 +21,7 @@ const run = (id: string, more: Partial<RunView> = {}): RunView => ({
 const cell = (more: Partial<ICellNow> = {}): ICellNow => ({
   source: '%%gpu H100\nfit()',
   executionCount: null,
+  wasInterrupted: false,
   sending: null,
   ...more
 });
@@ -58,6 +59,8 @@ test('a living run is shown with its time, and can be stopped', () => {
 test('an ended run is shown with how it ended and how long it took, and cannot be stopped', () => {
   const over = headerOf(cell(), run('r-1', { state: 'ended', outcome: 'error', started: 12, ended: 15, worker }));
   assert.deepEqual([over?.standing, over?.since, over?.until, over?.isLiving], ['error', 12, 15, false]);
+  const stopped = run('r-1', { state: 'ended', outcome: 'error', started: 12, ended: 15, worker });
+  assert.equal(headerOf(cell({ wasInterrupted: true }), stopped)?.standing, 'cancelled');
   const never = headerOf(cell(), run('r-1', { state: 'ended', outcome: 'cancelled', ended: 15 }));
   assert.deepEqual([never?.standing, never?.since], ['cancelled', null]);
 });

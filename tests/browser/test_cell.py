@@ -122,10 +122,10 @@ def test_a_header_runs_through_a_cells_life_and_survives_reloads(
     expect(header(opened, 1).get_by_role("button")).to_have_count(0)
 
     reload(opened)
-    expect(header(opened, 1).get_by_role("status")).to_have_text("failed", timeout=SLOW)
+    expect(header(opened, 1).get_by_role("status")).to_have_text("stopped", timeout=SLOW)
     expect(header(opened, 1)).to_contain_text("H100simulated")
     expect(header(opened, 2)).to_contain_text("2 × H100not run yet")
-    opened.picture("cell-failed")
+    opened.picture("cell-reloaded")
 
 
 def test_headers_tell_at_a_glance_what_ran_runs_and_waits(lab: Lab, browser: Browser, pages: list[LabPage]) -> None:

@@ -14,6 +14,8 @@ export type Standing =
 export interface ICellNow {
   source: string;
   executionCount: number | null;
+  /** What its outputs end with: the error of somebody who pressed stop. */
+  wasInterrupted: boolean;
   /** What this page knows of the last execution that it asked for; null if it has asked for none. */
   sending: ISending | null;
 }
@@ -53,7 +55,12 @@ export function headerOf(cell: ICellNow, run: RunView | undefined): IHeader | nu
   if (wanted === LOCAL && !isLiving) {
     return null;
   }
-  return known === undefined ? withoutRun(cell, wanted) : withRun(known, wanted === LOCAL ? known.gpu : wanted);
+  if (known === undefined) {
+    return withoutRun(cell, wanted);
+  }
+  const header = withRun(known, wanted === LOCAL ? known.gpu : wanted);
+  // To the executor that is an error like any other.
+  return header.standing === 'error' && cell.wasInterrupted ? { ...header, standing: 'cancelled' } : header;
 }
 
 /** "H100", "2 × A100": what a worker holds. Empty for none, which is a CPU. */

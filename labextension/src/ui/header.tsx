@@ -54,12 +54,10 @@ export class HeaderWidget extends ReactWidget {
 }
 
 function Header(props: { header: IHeader; isStale: boolean; context: IHeaderContext }): JSX.Element {
-  const { isStale, context } = props;
+  const { header, isStale, context } = props;
   const { trans } = context;
   const [stopped, setStopped] = React.useState<string | null>(null);
-  const isStopped = props.header.run !== null && props.header.run === stopped;
-  // For the executor it ends with an error then: KeyboardInterrupt.
-  const header: IHeader = isStopped && props.header.standing === 'error' ? { ...props.header, standing: 'cancelled' } : props.header;
+  const isStopped = header.run !== null && header.run === stopped;
   const stop = (run: string): void => {
     (isStopped ? context.cancel : context.interrupt)(run);
     setStopped(run);

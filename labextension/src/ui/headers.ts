@@ -1,5 +1,6 @@
 /** The headers of one notebook's cells. */
 
+import type { ICodeCellModel } from '@jupyterlab/cells';
 import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import type { IDisposable } from '@lumino/disposable';
 import type { PanelLayout } from '@lumino/widgets';
@@ -66,7 +67,9 @@ export class NotebookHeaders implements IDisposable {
     const header = new HeaderWidget(() => this._read(cell), this._context);
     this._headers.set(cell, header);
     cell.model.sharedModel.changed.connect((_, change) => {
-      if (!('outputsChange' in change || 'streamOutputChange' in change)) {
+      // What is said while it runs changes nothing here.
+      const isOutput = 'outputsChange' in change || 'streamOutputChange' in change;
+      if (!isOutput || header.header?.standing === 'error') {
         this._lookAt(cell, header);
       }
     });
@@ -86,7 +89,8 @@ export class NotebookHeaders implements IDisposable {
   private _read(cell: Cell): IHeader | null {
     const shared = cell.model.sharedModel;
     const executionCount = 'execution_count' in shared ? shared.execution_count : null;
-    const now = { source: shared.getSource(), executionCount, sending: this._sending.get(cell) ?? null };
+    const sending = this._sending.get(cell) ?? null;
+    const now = { source: shared.getSource(), executionCount, wasInterrupted: wasInterrupted(cell), sending };
     return headerOf(now, this._runOf(cell));
   }
 
@@ -130,6 +134,17 @@ export class NotebookHeaders implements IDisposable {
   private readonly _headers = new Map<Cell, HeaderWidget>();
   private readonly _sending = new WeakMap<Cell, ISending>();
   private _isDisposed = false;
+}
+
+function wasInterrupted(cell: Cell): boolean {
+  const { outputs } = cell.model as ICodeCellModel;
+  for (let index = outputs.length - 1; index >= 0; index--) {
+    const output = outputs.get(index);
+    if (output.type === 'error') {
+      return output.toJSON().ename === 'KeyboardInterrupt';
+    }
+  }
+  return false;
 }
 
 function outputsOf(cell: Cell): object[] {
