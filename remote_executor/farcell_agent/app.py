@@ -6,7 +6,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,7 +185,9 @@ def node_agent(parts: Parts) -> Iterator[RunningAgent]:
         simulated = SimulatedDevices(node_id(where.node_file), where.simulated_devices)
         simulated.add(parts.simulate)
         devices = Devices(parts.nvml or Nvml(), simulated)
-        running = RunningAgent(_agent(parts, devices))
+        # A separate agent goes on with another keeper in a new directory: its node and its token are known by then.
+        may_start = is_held if parts.embedded else lambda: True
+        running = RunningAgent(_agent(parts, devices, may_start))
         try:
             yield running
         finally:
@@ -194,12 +196,12 @@ def node_agent(parts: Parts) -> Iterator[RunningAgent]:
                 simulated.forget()
 
 
-def _agent(parts: Parts, devices: Devices) -> Agent:
+def _agent(parts: Parts, devices: Devices, may_start: Callable[[], bool]) -> Agent:
     where = parts.places
     node = node_id(where.node_file)
     identity = NodeIdentity(node, boot_id(), parts.name or platform.node() or node, parts.embedded)
     surroundings = Surroundings(parts.embedded, where.scratch, parts.worker_memory_bytes)
-    keeper = KeeperClient(where, parts.interpreter, log=parts.log, command=parts.keeper_command)
+    keeper = KeeperClient(where, parts.interpreter, log=parts.log, command=parts.keeper_command, may_start=may_start)
     return Agent(identity, ProcessBackend(keeper), devices, Workers(surroundings, devices), parts.log)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from farcell_agent.greeting import greeting, message_in, welcome_in
@@ -29,12 +29,20 @@ class KeeperClient:
     """One agent's keeper. Used by one task that receives and any number that send, of one event loop."""
 
     def __init__(
-        self, places: Places, interpreter: str, *, log: logging.Logger, command: Sequence[str] = KEEPER_COMMAND
+        self,
+        places: Places,
+        interpreter: str,
+        *,
+        log: logging.Logger,
+        command: Sequence[str] = KEEPER_COMMAND,
+        may_start: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`may_start` says whether the data directory is still ours to start a keeper on."""
         self._places = places
         self._interpreter = interpreter
         self._log = log
         self._command = command
+        self._may_start = may_start
         self._connection: _Connection | None = None
 
     async def open(self) -> Welcome:
@@ -82,6 +90,8 @@ class KeeperClient:
         try:
             connection = await self._dial()
         except (FileNotFoundError, ConnectionRefusedError):
+            if not self._may_start():
+                raise Unavailable(f"{self._places.data} was deleted or replaced: nothing is started there") from None
             await asyncio.to_thread(start_keeper, self._places, self._interpreter, warm=False, command=self._command)
             connection = await self._dial()
         try:
