@@ -10,20 +10,23 @@ import pytest
 from farcell_executor.checkpoints import CHECKPOINTS, checkpoint_for
 from farcell_executor.store.base import Noun
 from farcell_executor.store.memory import MemoryStore
-from farcell_protocol.errors import BadRequest, DiskFull, FarcellError
+from farcell_protocol.errors import BadRequest, DiskFull, FarcellError, StoreError
 from farcell_protocol.messages import api, keeping, link
 from tests.fakes.far_node import FarLink, FarNode, play
 from tests.unit.executor.service import MovedClock, Service, request, serving, settings_for
 
 
 class FailingStore(MemoryStore):
-    """Takes nothing while it is `full`."""
+    """Takes nothing while it is `full`, or fails in another way."""
 
     full = False
+    failure: Exception | None = None
 
     async def save(self, nouns: Iterable[Noun]) -> None:
         if self.full:
             raise DiskFull("database or disk is full")
+        if self.failure is not None:
+            raise self.failure
         await super().save(nouns)
 
 
@@ -59,6 +62,19 @@ async def test_everything_is_stored_before_anything_is_done(service: Service, no
 def test_an_unknown_checkpoint_is_refused_with_those_that_exist():
     with pytest.raises(BadRequest, match="before-save"):
         checkpoint_for("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"), [(StoreError("store.sqlite: locked"), "locked"), (OSError(5, "I/O error"), "I/O error")]
+)
+async def test_a_store_that_fails_is_not_called_a_full_disk(
+    service: Service, store: FailingStore, failure: Exception, words: str
+):
+    store.failure = failure
+    await service.ask("POST", "/runs", api.RunView, request())
+    with pytest.raises(StoreError, match=words):
+        await service.ask("POST", "/runs", api.RunView, request())
+    store.failure = None
 
 
 async def test_what_the_store_refused_is_stored_later_and_no_new_run_is_taken_meanwhile(
