@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { DeviceView, NodeView, RunView, SessionView } from '../src/api/types';
 import { FleetModel } from '../src/model/fleet';
-import { groupGpus, queue } from '../src/model/gpus';
+import { groupGpus, holders, notesOf, queue } from '../src/model/gpus';
 import { arrange, isSameNotebook, sessionName } from '../src/model/running';
 
 const device = (index: number, more: Partial<DeviceView> = {}): DeviceView => ({
@@ -131,4 +131,15 @@ test('a notebook is the same by its path, not by a part of its name', () => {
   assert.equal(isSameNotebook('/home/u/data.ipynb', 'a.ipynb'), false);
   assert.equal(sessionName(session('s-1', { notebook: '/home/u/a.ipynb' })), 'a.ipynb');
   assert.equal(sessionName(session('s-1', { name: 'big', notebook: 'a.ipynb' })), 'big');
+});
+
+test('who uses GPUs is named once each, as far as one may see it', () => {
+  const devices = [device(0, { session: 's-1' }), device(1, { session: 's-1' }), device(2, { session: 's-9' })];
+  assert.deepEqual(holders(groupGpus([node(devices)])[0], [session('s-1', { name: 'sweep' })]), ['sweep']);
+});
+
+test('a host says why it has no GPU, but not beside simulated ones', () => {
+  const notes = ['no driver'];
+  assert.deepEqual(notesOf([node([], { notes })]), [{ node: 'far', note: 'no driver' }]);
+  assert.deepEqual(notesOf([node([device(0, { simulated: true })], { notes })]), []);
 });

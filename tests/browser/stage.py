@@ -36,7 +36,8 @@ def no_executor() -> Down:
 
 def nothing_there() -> list[ToBrowser]:
     """An executor without GPUs, of which nobody has asked anything yet."""
-    node = api.NodeView("n-1", "laptop", "connected", True, time.time())  # type: ignore[arg-type]
+    why = "no NVIDIA driver is installed here (libnvidia-ml.so.1 is missing), so no GPU can be found"
+    node = api.NodeView("n-1", "laptop", "connected", True, time.time(), notes=[why])  # type: ignore[arg-type]
     return [Up(), api.Fleet(nodes=[node], whole=True)]
 
 

@@ -54,14 +54,12 @@ def test_variables_of_a_session_are_folded_out_by_keyboard(lab: Lab, opened: Lab
     stage.play(opened.page, *stage.busy_team())
     lab.show(opened.page, NOTEBOOK)
     panel = opened.show_panel()
+    expect(panel.get_by_text("This notebook")).to_be_visible()
     panel.get_by_text("4 variables").focus()
     opened.page.keyboard.press("Enter")
     row = panel.get_by_role("row", name="x ")
     expect(row).to_contain_text("Tensor 60000×3×224×224")
     expect(row).to_contain_text("12 GiB")
-    # Once the notebook is there, its session moves to the top: what was folded out stays so.
-    expect(panel.get_by_text("This notebook")).to_be_visible()
-    expect(row).to_be_visible()
     assert grave_violations(opened.page, PANEL) == []
     opened.picture("panel-variables")
 

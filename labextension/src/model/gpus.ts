@@ -66,3 +66,10 @@ export function holders(group: IGpuGroup, sessions: readonly SessionView[]): str
   const held = sessions.filter(one => group.sessions.includes(one.session));
   return [...new Set(held.map(sessionName))];
 }
+
+/** What GPU hosts say of themselves; one whose GPUs are all simulated need not say why it has no others. */
+export function notesOf(nodes: readonly NodeView[]): { node: string; note: string }[] {
+  return nodes
+    .filter(node => (node.devices ?? []).length === 0 || node.devices?.some(device => !device.simulated))
+    .flatMap(node => (node.notes ?? []).map(note => ({ node: node.name, note })));
+}

@@ -1,7 +1,7 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { groupGpus, holders, IGpuGroup, queue } from '../model/gpus';
+import { groupGpus, holders, IGpuGroup, notesOf, queue } from '../model/gpus';
 import { size } from '../model/words';
 import type { IContext } from './context';
 import { Unknown } from './unknown';
@@ -41,6 +41,7 @@ export class GpusWidget extends ReactWidget {
             ))}
           </ul>
         )}
+        <Notes context={this._context} />
         <Waiting context={this._context} />
       </div>
     );
@@ -99,6 +100,20 @@ function Gpus(props: { group: IGpuGroup; context: IContext; showsNode: boolean }
         </div>
       ))}
     </li>
+  );
+}
+
+/** What GPU hosts say of themselves: why one has no GPU, say. */
+function Notes({ context }: { context: IContext }): JSX.Element {
+  const notes = notesOf(context.fleet.nodes);
+  return (
+    <>
+      {notes.map(({ node, note }) => (
+        <p key={`${node} ${note}`} className="fc-Note fc-Small">
+          {context.trans.__('%1: %2', node, note)}
+        </p>
+      ))}
+    </>
   );
 }
 
