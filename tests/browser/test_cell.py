@@ -283,6 +283,9 @@ def test_the_picker_is_used_with_the_keyboard_and_rests_on_other_cells(
     opened.page.wait_for_function(
         "() => jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.getSource() === '%%gpu cpu\\nfit()'"
     )
+    opened.command("farcell:set-where", where="local")
+    expect(picker(opened)).to_have_value("local")
+    assert source(opened, 0) == "fit()"
     opened.command("notebook:change-cell-to-markdown")
     expect(picker(opened)).to_be_disabled()
 
