@@ -74,6 +74,9 @@ def _adopt(books: Books, worker: Worker, report: WorkerReport | None, now: float
         session = books.sessions.get(worker.session)
         if session is not None:
             ask_start(books, worker, session)
+    elif worker.state is WorkerState.STOPPING:
+        # Its start may still be on its way, the stop behind it: the node says when it is gone, or that it never came.
+        stop_worker(books, worker, RELEASE_GRACE_S, worker.reason or _STRANGER)
     elif worker.state is not WorkerState.GONE:
         unknown = WorkerExited(
             f"worker {worker.id} is gone, and its node's keeper does not know how it ended: run it again",

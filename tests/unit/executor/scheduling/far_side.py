@@ -192,8 +192,12 @@ class FarSide:
     def connect(self, node: str, *, crash: bool = False) -> None:
         """The agent introduces itself with everything its keeper has."""
         self._cut(node)
-        keeper = self.keepers[node]
         self.connected[node] = True
+        self.introduce(node, crash=crash)
+
+    def introduce(self, node: str, *, crash: bool = False) -> None:
+        """Say everything, also over a link that stands, when the agent had lost its keeper for a moment."""
+        keeper = self.keepers[node]
         name = a_node(node, *DEVICES[node], boot=self.boots[node], keeper=keeper.name, embedded=node == "n")
         workers = tuple(self._worker_report(node, worker) for worker in keeper.workers)
         self.feed(events.NodeConnected(name, workers, self._run_reports(keeper)), crash=crash)

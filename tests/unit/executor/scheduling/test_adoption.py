@@ -120,11 +120,17 @@ def test_a_stop_that_may_not_have_arrived_is_asked_for_again(fleet: Fleet):
     assert kinds(asked) == ["StopWorker", "Resume"]
 
 
-def test_a_stopping_worker_the_keeper_does_not_know_is_gone(fleet: Fleet):
-    fleet.submit("r1")
+def test_a_stopping_worker_the_keeper_does_not_know_is_gone_when_the_node_says_so():
+    fleet = Fleet()
+    gpu = devices("n", "H100", 1)
+    fleet.join(*gpu)
+    fleet.submit("r1", "H100")
     fleet.handle_disconnect()
     fleet.finish(fleet.cancel("r1"))
-    assert fleet.join() == [ForgetWorker("n", "w1")]
+    assert kinds(fleet.join(*gpu)) == ["StopWorker"], "over a link that stands, its start may be on its way"
+    fleet.submit("r2", "H100")
+    assert fleet.session_of("r2").state is SessionState.WAITING
+    assert kinds(fleet.exited("w1")) == ["ForgetWorker", "StartWorker"]
     assert fleet.worker("w1").state is WorkerState.GONE
 
 

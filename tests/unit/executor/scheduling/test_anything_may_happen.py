@@ -18,7 +18,9 @@ from tests.unit.executor.scheduling.fleet import request
 NODES = st.sampled_from(sorted(DEVICES))
 # Rare, as in life: otherwise hardly a run would live long enough to be handed over.
 CRASH = st.sampled_from([False] * 19 + [True])
-DISASTERS = st.sampled_from(["slow"] * 6 + ["link"] * 6 + ["executor"] * 3 + ["keeper", "reboot", "given up"])
+DISASTERS = st.sampled_from(
+    ["slow"] * 6 + ["link"] * 6 + ["executor"] * 3 + ["keeper", "reboot", "given up"] + ["keeper lost for a moment"] * 3
+)
 CANCELLED = Cancelled("somebody cancelled it").info()
 
 
@@ -169,6 +171,9 @@ class Anything(RuleBasedStateMachine):
                 self.far.give_up(node)
             case "slow":
                 self.far.slow[node] = True
+            case "keeper lost for a moment":
+                if self.far.connected[node]:
+                    self.far.introduce(node)
 
     @rule(node=NODES, gpu=st.sampled_from(["H100", "H100:2", "H100:3"]), how_often=st.integers(0, 4))
     def a_keeper_dies_while_a_start_is_on_its_way(self, node: str, gpu: str, how_often: int) -> None:
