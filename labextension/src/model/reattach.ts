@@ -2,6 +2,7 @@
 
 import type { RunView } from '../api/types';
 import type { IFar } from '../tokens';
+import { byCell } from './cells';
 import { Filling, GRACE_MS, ICell, INotebook, ITimer } from './filling';
 
 /** The runs that are settled in a saved notebook: what it shows of their cells is what a person left there. */
@@ -54,10 +55,11 @@ export class Reattaching {
         this._stop(id);
       }
     }
-    const newest = new Map(this._runs.map(run => [run.cell_id, run]));
-    for (const [id, run] of newest) {
-      const cell = this._isKnown(run) ? undefined : this._notebook.cell(id);
-      if (cell !== undefined && this._isWanted(cell, run)) {
+    for (const [id, runs] of byCell(this._runs)) {
+      const cell = this._notebook.cell(id);
+      // Copied notebooks have the same ids: a newer run of a copy's cell is none of this one's.
+      const run = cell && runs.find(one => this._notebook.isMine(one.notebook) !== false);
+      if (cell !== undefined && run !== undefined && !this._isKnown(run) && this._isWanted(cell, run)) {
         this._fill(cell, run);
       }
     }
