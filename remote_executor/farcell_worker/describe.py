@@ -118,12 +118,19 @@ def _deadline(seconds: float) -> Iterator[None]:
             raise _TooSlow
         return trace
 
-    before = sys.gettrace()
+    def swallowed(what: "sys.UnraisableHookArgs") -> None:
+        # Raised in a finaliser it is forgotten, comes again at the next line, and is nothing to show a user.
+        if not isinstance(what.exc_value, _TooSlow):
+            report(what)
+
+    before, report = sys.gettrace(), sys.unraisablehook
+    sys.unraisablehook = swallowed
     sys.settrace(trace)
     try:
         yield
     finally:
         sys.settrace(before)
+        sys.unraisablehook = report
 
 
 def attribute(value: Any, name: str) -> Any:

@@ -1,6 +1,7 @@
 """The pure parts: a bounded pickle, a description that cannot fail, frames that always fit."""
 
 import pickle
+import sys
 import time
 from collections import Counter, deque
 from typing import Any
@@ -114,6 +115,28 @@ def test_a_description_of_something_small_is_its_repr() -> None:
     assert short_repr([*range(9)]) == "[0, 1, 2, 3, 4, 5, ...]"
     info = describe(np.zeros((2, 3), "i2"))
     assert (info.shape, info.dtype, info.size_bytes, info.device) == ((2, 3), "int16", 12, "cpu")
+
+
+def test_a_repr_that_is_over_its_time_within_a_finaliser_is_stopped_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+
+    class Slow:
+        def __del__(self) -> None:
+            # Until it is stopped in here, where that is forgotten.
+            while True:
+                time.monotonic()
+
+    class Endless:
+        def __repr__(self) -> str:
+            Slow()
+            while True:
+                time.monotonic()
+
+    assert short_repr(Endless()).endswith("Endless>")
+    assert reported == []
 
 
 def test_text_is_cut_without_loss() -> None:
