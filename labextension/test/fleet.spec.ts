@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { DeviceView, NodeView, RunView, SessionView } from '../src/api/types';
 import { FleetModel } from '../src/model/fleet';
 import { groupGpus, holders, notesOf, queue } from '../src/model/gpus';
-import { arrange, isSameNotebook, sessionName } from '../src/model/running';
+import { arrange, sessionName } from '../src/model/running';
 
 const device = (index: number, more: Partial<DeviceView> = {}): DeviceView => ({
   device: `d-${index}`,
@@ -115,7 +115,7 @@ test("this notebook's sessions come first, then those with work, then the newest
     run('r-1', { session: 's-busy', created: 5 }),
     run('r-0', { session: 's-busy', state: 'ended' })
   ];
-  const found = arrange(sessions, runs, 'deep/a.ipynb');
+  const found = arrange(sessions, runs, name => name === '/home/u/deep/a.ipynb');
   assert.deepEqual(
     found.map(one => one.session.session),
     ['s-here', 's-busy', 's-newer', 's-idle']
@@ -126,9 +126,7 @@ test("this notebook's sessions come first, then those with work, then the newest
   );
 });
 
-test('a notebook is the same by its path, not by a part of its name', () => {
-  assert.equal(isSameNotebook('/home/u/a.ipynb', 'a.ipynb'), true);
-  assert.equal(isSameNotebook('/home/u/data.ipynb', 'a.ipynb'), false);
+test('a session is called as a person named it, else as its notebook', () => {
   assert.equal(sessionName(session('s-1', { notebook: '/home/u/a.ipynb' })), 'a.ipynb');
   assert.equal(sessionName(session('s-1', { name: 'big', notebook: 'a.ipynb' })), 'big');
 });

@@ -123,3 +123,15 @@ test('a name means a document where the server finds it there, or not at all any
   assert.deepEqual(means(), [true, true, null, true]);
   assert.equal(names.means('/home/a.ipynb', 'copy.ipynb'), false);
 });
+
+test('a name is that of a document by its whole path alone, which the server knows', async () => {
+  const names = new NotebookNames(
+    name => Promise.resolve({ path: name.replace('/home/', ''), exists: name !== '/home/gone.ipynb' }),
+    () => undefined
+  );
+  const isOf = (): boolean[] =>
+    ['/home/a.ipynb', '/home/deep/a.ipynb', '/home/gone.ipynb', 'a.ipynb'].map(name => names.isOf(name, 'a.ipynb'));
+  assert.deepEqual(isOf(), [false, false, false, true]);
+  await new Promise(setImmediate);
+  assert.deepEqual(isOf(), [true, false, false, true]);
+});

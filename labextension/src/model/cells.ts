@@ -1,5 +1,6 @@
 /** The run of a cell: the newest that was sent from the cell with its id, in a notebook that is this one. Pure. */
 
+import type { INamedNotebook } from '../api/notebooks';
 import type { RunView } from '../api/types';
 import type { IFleetModel } from '../tokens';
 
@@ -42,17 +43,11 @@ export function byCell(runs: readonly RunView[]): Map<string, RunView[]> {
   return found;
 }
 
-/** Where the server finds what a kernel calls its notebook; `path` is relative to the server's root. */
-export interface IPlace {
-  path: string;
-  exists: boolean;
-}
-
 /** Which names that kernels have for their notebooks mean which document of this server. */
 export class NotebookNames {
   /** `ask` asks the server, and `onAnswer` is told that more is known now. */
   constructor(
-    private readonly _ask: (name: string) => Promise<IPlace>,
+    private readonly _ask: (name: string) => Promise<INamedNotebook>,
     private readonly _onAnswer: () => void
   ) {}
 
@@ -64,23 +59,30 @@ export class NotebookNames {
     if (!name.startsWith('/')) {
       return true;
     }
-    const known = this._places.get(name);
-    if (known === undefined) {
-      this._find(name);
-    }
+    const known = this._find(name);
     return known ? known.path === path || !known.exists : null;
   }
 
-  private _find(name: string): void {
-    this._places.set(name, null);
-    this._ask(name).then(
-      place => {
-        this._places.set(name, place);
-        this._onAnswer();
-      },
-      () => this._places.delete(name)
-    );
+  /** Whether `name` is that of the document at `path`, as far as is known: for what has no cell by which to tell. */
+  isOf(name: string, path: string): boolean {
+    return name.startsWith('/') ? this._find(name)?.path === path : name === path;
   }
 
-  private readonly _places = new Map<string, IPlace | null>();
+  private _find(name: string): INamedNotebook | null {
+    const known = this._known.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    this._known.set(name, null);
+    this._ask(name).then(
+      found => {
+        this._known.set(name, found);
+        this._onAnswer();
+      },
+      () => this._known.delete(name)
+    );
+    return null;
+  }
+
+  private readonly _known = new Map<string, INamedNotebook | null>();
 }

@@ -11,11 +11,11 @@ export interface IRunning {
 
 const ORDER: Record<RunView['state'], number> = { running: 0, starting: 1, queued: 2, ended: 3 };
 
-/** This notebook's sessions first, then those that execute something, then the newest. */
+/** This notebook's sessions first, which `isHere` tells by their notebook's name, then those that execute something, then the newest. */
 export function arrange(
   sessions: readonly SessionView[],
   runs: readonly RunView[],
-  notebook: string | null
+  isHere: (notebook: string) => boolean
 ): IRunning[] {
   const living = runs.filter(run => run.state !== 'ended');
   return sessions
@@ -24,7 +24,7 @@ export function arrange(
       runs: living
         .filter(run => run.session === session.session)
         .sort((one, other) => ORDER[one.state] - ORDER[other.state] || one.created - other.created),
-      isHere: notebook !== null && isSameNotebook(session.notebook, notebook)
+      isHere: isHere(session.notebook)
     }))
     .sort(
       (one, other) =>
@@ -34,21 +34,7 @@ export function arrange(
     );
 }
 
-/** Whether a name that a kernel gave its notebook is that of the document at `path`, which is relative to the server's root. */
-export function isSameNotebook(name: string, path: string): boolean {
-  return name === path || name.endsWith(`/${path}`);
-}
-
 /** What to call a session: a person's name for it, or its notebook's. */
 export function sessionName(session: SessionView): string {
   return session.name || session.notebook.split('/').pop() || session.session;
-}
-
-/** Where a notebook of that name is below the server's folder, as documents are opened; null if it is elsewhere. */
-export function pathIn(root: string, name: string): string | null {
-  if (!name.endsWith('.ipynb')) {
-    return null;
-  }
-  const folder = root.endsWith('/') ? root : `${root}/`;
-  return name.startsWith(folder) ? name.slice(folder.length) : name.startsWith('/') ? null : name;
 }

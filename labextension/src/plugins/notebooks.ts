@@ -1,12 +1,11 @@
 /** The way from a run to its cell, and from a notebook to a run of another one. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { PageConfig } from '@jupyterlab/coreutils';
 import { INotebookTracker, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import { INamedNotebook, namedNotebook } from '../api/notebooks';
 import type { RunView } from '../api/types';
-import { isSameNotebook, pathIn } from '../model/running';
 
 /**
  * Show the notebook of a run, and the cell in it.
@@ -19,7 +18,7 @@ export async function showCell(
   run: RunView,
   trans: TranslationBundle
 ): Promise<void> {
-  const panel = tracker?.find(one => isSameNotebook(run.notebook, one.context.path)) ?? (await open(app, run));
+  const panel = await panelOf(app, tracker, run);
   if (!panel) {
     throw new Error(trans.__('The notebook %1 is not open here and not below this server’s folder.', run.notebook));
   }
@@ -33,12 +32,26 @@ export async function showCell(
   }
 }
 
-async function open(app: JupyterFrontEnd, run: RunView): Promise<NotebookPanel | undefined> {
-  const path = pathIn(PageConfig.getOption('serverRoot'), run.notebook);
-  if (path === null) {
-    return undefined;
+async function panelOf(
+  app: JupyterFrontEnd,
+  tracker: INotebookTracker | null,
+  run: RunView
+): Promise<NotebookPanel | undefined> {
+  const { path, exists } = await documentOf(app, run.notebook);
+  if (exists) {
+    const open = tracker?.find(one => one.context.localPath === path);
+    return open ?? ((await app.commands.execute('docmanager:open', { path })) as NotebookPanel | undefined);
   }
-  return (await app.commands.execute('docmanager:open', { path })) as NotebookPanel | undefined;
+  // It may be open under the name that it was given since.
+  return tracker?.find(one => one.content.widgets.some(cell => cell.model.id === run.cell_id));
+}
+
+async function documentOf(app: JupyterFrontEnd, name: string): Promise<INamedNotebook> {
+  if (!name.startsWith('/')) {
+    return { path: name, exists: name.endsWith('.ipynb') };
+  }
+  // The server alone knows: a page is told of the root with "~" for the home directory.
+  return namedNotebook(name, app.serviceManager.serverSettings);
 }
 
 /** A new cell below the present one that follows `run` from its beginning. */

@@ -21,6 +21,6 @@ export interface IContext {
   readonly fleet: IFleetModel;
   readonly actions: IActions;
   readonly trans: TranslationBundle;
-  /** The path of the notebook that is looked at, relative to the server's root. */
-  notebook(): string | null;
+  /** Whether a kernel's name for its notebook is that of the one that is looked at. */
+  isHere(notebook: string): boolean;
 }

@@ -37,7 +37,7 @@ export class FarPanel extends SidePanel {
     super.dispose();
   }
 
-  /** Another notebook is looked at. */
+  /** Another notebook is looked at, or more is known of what notebooks are called. */
   lookAgain(): void {
     this._running.update();
   }

@@ -30,7 +30,7 @@ export class RunningWidget extends ReactWidget {
   }
 
   protected override render(): JSX.Element {
-    return <Running context={this._context} notebook={this._context.notebook()} />;
+    return <Running context={this._context} />;
   }
 }
 
@@ -41,9 +41,9 @@ interface IShared {
   unfolded: Set<string>;
 }
 
-function Running({ context, notebook }: { context: IContext; notebook: string | null }): JSX.Element {
+function Running({ context }: { context: IContext }): JSX.Element {
   const { fleet, trans } = context;
-  const rows = arrange(fleet.sessions, fleet.runs, notebook);
+  const rows = arrange(fleet.sessions, fleet.runs, name => context.isHere(name));
   const [here, elsewhere] = [rows.filter(row => row.isHere), rows.filter(row => !row.isHere)];
   const now = useNow(rows.length > 0);
   const [unfolded] = React.useState(() => new Set<string>());
