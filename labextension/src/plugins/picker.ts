@@ -7,7 +7,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { ANY, LOCAL } from '../model/magic';
 import { CommandIDs, IFar } from '../tokens';
-import { ask, PickerWidget } from '../ui/picker';
+import { ask, isLocked, PickerWidget } from '../ui/picker';
 
 export const pickerPlugin: JupyterFrontEndPlugin<void> = {
   id: '@farcell/labextension:picker',
@@ -32,7 +32,10 @@ export const pickerPlugin: JupyterFrontEndPlugin<void> = {
     );
     app.commands.addCommand(CommandIDs.setWhere, {
       label: args => (args.where === LOCAL ? trans.__('Run cell locally') : trans.__('Run cell on a GPU')),
-      isEnabled: () => tracker.activeCell?.model.type === 'code',
+      isEnabled: () => {
+        const model = tracker.activeCell?.model;
+        return model?.type === 'code' && !isLocked(model.sharedModel);
+      },
       execute: args => {
         const model = tracker.activeCell?.model;
         if (model?.type === 'code') {

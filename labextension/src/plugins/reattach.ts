@@ -78,6 +78,8 @@ function connect(panel: NotebookPanel, far: IFar, reattaching: Reattaching): voi
     if (cells.some(cell => cell.cell_type === 'code' && sendsAway(cell.getSource()))) {
       far.open();
     }
+    // A cell that was deleted while it ran and is back by undoing has missed what its run said meanwhile.
+    panel.content.model?.cells.changed.connect(() => requestAnimationFrame(() => reattaching.look()));
     reattaching.look();
   });
 }

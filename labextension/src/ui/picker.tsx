@@ -42,14 +42,15 @@ export class PickerWidget extends ReactWidget {
     const wanted = this._cell === null ? LOCAL : wantedBy(this._cell.getSource());
     const choices = choicesFor(fleet.nodes, wanted);
     const chosen = choices.find(choice => choice.wanted === wanted);
+    const isAtRest = this._cell === null || isLocked(this._cell);
     return (
       // The toolbar has room for a name only; the select, which lies over it unseen, has all that there is to know.
-      <div className={this._cell === null ? 'fc-Picker-box fc-mod-disabled' : 'fc-Picker-box'}>
+      <div className={isAtRest ? 'fc-Picker-box fc-mod-disabled' : 'fc-Picker-box'}>
         <span aria-hidden="true">{chosen && choiceText({ ...chosen, stock: null }, trans)}</span>
         <caretDownEmptyIcon.react tag="span" aria-hidden="true" />
         <select
           value={wanted}
-          disabled={this._cell === null}
+          disabled={isAtRest}
           aria-label={trans.__('Where this cell runs')}
           title={trans.__('Where this cell runs: it puts, changes or removes the %%gpu line')}
           onFocus={event => {
@@ -89,10 +90,15 @@ export class PickerWidget extends ReactWidget {
   private _cell: SharedCell | null = null;
 }
 
-/** Make a cell ask for `wanted`, as one step that can be undone. */
+/** Whether the notebook says that nobody may edit the cell. */
+export function isLocked(cell: SharedCell): boolean {
+  return cell.getMetadata('editable') === false;
+}
+
+/** Make a cell ask for `wanted`, as one step that can be undone; a locked one stays as it is. */
 export function ask(cell: SharedCell, wanted: string): void {
   const edit = changeTo(cell.getSource(), wanted);
-  if (edit === null) {
+  if (edit === null || isLocked(cell)) {
     return;
   }
   // What is typed within half a second would else be undone with it.

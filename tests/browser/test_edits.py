@@ -1,0 +1,76 @@
+"""What people do to cells: far ones that are deleted while they run, and ones that nobody may edit."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser.lab import Lab, LabPage
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120), pytest.mark.xdist_group("browser")]
+
+SLOW = 30_000
+"""Milliseconds within which anything that needs executor, kernel and browser has happened."""
+
+NOTEBOOK = "jupyterapp.shell.currentWidget.content"
+COUNTS = """%%gpu cpu
+import itertools, pathlib, time
+for line in itertools.count():
+    print('line', line, flush=True)
+    time.sleep(0.1)
+    if pathlib.Path('deleted.gate').exists():
+        break
+print('the end')"""
+
+
+@pytest.fixture
+def pages() -> Iterator[list[LabPage]]:
+    opened: list[LabPage] = []
+    yield opened
+    for one in opened:
+        one.page.close()
+
+
+def cell(opened: LabPage, index: int) -> Locator:
+    return opened.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
+
+
+def run_cell(opened: LabPage, index: int) -> None:
+    opened.page.evaluate(f"at => {{ {NOTEBOOK}.activeCellIndex = at }}", index)
+    opened.command("notebook:run-cell")
+
+
+def test_a_cell_that_was_deleted_while_it_ran_is_live_again_once_that_is_undone(
+    lab: Lab, browser: Browser, pages: list[LabPage]
+) -> None:
+    lab.add_notebook("deleted.ipynb", "%load_ext farcell", COUNTS, "'below'")
+    opened = lab.open(browser, "deleted.ipynb")
+    pages.append(opened)
+    opened.kernel_is_ready()
+    run_cell(opened, 0)
+    run_cell(opened, 1)
+    expect(cell(opened, 1).get_by_text("line 3\n")).to_be_visible(timeout=SLOW)
+    opened.page.evaluate(f"() => {NOTEBOOK}.model.sharedModel.deleteCell(1)")
+    expect(cell(opened, 1).get_by_text("'below'")).to_be_visible()
+    opened.page.evaluate(f"() => {NOTEBOOK}.model.sharedModel.undo()")
+    # It is shown while it runs, not at its end only.
+    seen = cell(opened, 1).locator(".jp-OutputArea-output").last.inner_text().count("\n")
+    expect(cell(opened, 1).get_by_text(f"line {seen + 20}\n")).to_be_visible(timeout=SLOW)
+    (lab.folder / "deleted.gate").touch()
+    expect(cell(opened, 1).get_by_text("the end")).to_be_visible(timeout=SLOW)
+    expect(cell(opened, 1).locator(".jp-InputPrompt")).not_to_have_text("[*]:", timeout=SLOW)
+
+
+def test_the_picker_leaves_a_cell_alone_that_nobody_may_edit(lab: Lab, browser: Browser, pages: list[LabPage]) -> None:
+    lab.add_notebook("locked.ipynb", "fit()")
+    path = lab.folder / "locked.ipynb"
+    content = json.loads(path.read_text())
+    content["cells"][0]["metadata"] = {"editable": False}
+    path.write_text(json.dumps(content))
+    opened = lab.open(browser, "locked.ipynb")
+    pages.append(opened)
+    expect(opened.page.get_by_label("Where this cell runs")).to_be_disabled(timeout=SLOW)
+    assert opened.page.evaluate("() => jupyterapp.commands.isEnabled('farcell:set-where', { where: 'any' })") is False
+    opened.page.evaluate(f"() => {NOTEBOOK}.activeCell.model.setMetadata('editable', true)")
+    expect(opened.page.get_by_label("Where this cell runs")).to_be_enabled()
