@@ -46,7 +46,7 @@ class Page implements INotebook {
     { fleet: this.fleet, follow: (id, after, follower) => this.following.follow(id, after, follower) },
     this,
     this.seen,
-    { now: () => this.time, after: (_, act) => ((this.pass = act), () => undefined) }
+    { now: () => this.time, after: (ms, act) => ((ms < 1000 ? act() : (this.pass = act)), () => undefined) }
   );
   cell(id: string): ICell | undefined {
     return id === 'c1' && !this.isGone ? this.cellOne : undefined;
@@ -106,6 +106,19 @@ test('a run is seen once the notebook is saved with its end', () => {
   assert.equal(page.seen.has('r-1'), false);
   page.reattaching.saving()();
   assert.equal(page.seen.has('r-1'), true);
+});
+
+test('what there was already is shown at once, and what comes then as it comes', () => {
+  const page = new Page();
+  page.cellOne.outputs.add({ output_type: 'stream', name: 'stdout', text: 'saved half' });
+  page.tell(run());
+  page.hear({ type: 'changed', view: run({ frames: 3 }) });
+  page.frames(1, 'a', 'b');
+  assert.deepEqual([page.texts, page.cellOne.isRunning], [['saved half'], true]);
+  page.frames(3, 'c');
+  assert.deepEqual(page.texts, ['running on CPU · run r-1', 'abc']);
+  page.frames(4, 'd');
+  assert.deepEqual(page.texts, ['running on CPU · run r-1', 'abcd']);
 });
 
 test('what is saved stays until the log speaks', () => {
@@ -211,7 +224,7 @@ test('a cell that is gone is followed no further, and again when it is back', ()
   const page = new Page();
   page.tell(run());
   page.isGone = true;
-  page.frames(1, 'x');
+  page.reattaching.look();
   page.isGone = false;
   page.reattaching.look();
   assert.deepEqual(page.asked, [FOLLOW, '{"type":"unfollow","run":"r-1"}', FOLLOW]);

@@ -48,7 +48,7 @@ class Notebook:
     def begin(self) -> LabPage:
         """A page in which the first half has been printed."""
         far = FAR.format(gate=self.gate.name)
-        setup, use = "%load_ext farcell\n%gpu simulate H100:8", "print('after', answer)"
+        setup, use = "%load_ext farcell\n%gpu simulate H100:16", "print('after', answer)"
         self.lab.add_notebook(f"{self.name}.ipynb", setup, far, use, ATTACH)
         opened = self.open()
         opened.kernel_is_ready()
@@ -254,7 +254,7 @@ def test_a_renamed_notebook_gets_its_output_and_a_copy_does_not(notebook: Notebo
 
 
 def test_a_filled_cell_shows_what_its_kernel_would_have_shown(notebook: Notebook):
-    notebook.lab.add_notebook("rich.ipynb", "%load_ext farcell\n%gpu simulate H100:8", RICH)
+    notebook.lab.add_notebook("rich.ipynb", "%load_ext farcell\n%gpu simulate H100:16", RICH)
     opened = notebook.open("rich.ipynb")
     opened.kernel_is_ready()
     opened.command("notebook:run-all-cells")

@@ -39,6 +39,12 @@ export interface ITimer {
 /** Executor and kernel say that a run has ended in any order, but within this. */
 export const GRACE_MS = 2000;
 
+/** How long output is held so that it is shown at once: a page draws all of a cell's text anew for each piece. */
+const HOLD_MS = 50;
+
+/** More than that is not held, whatever is still to come. */
+const MOST_HELD_CHARS = 4_000_000;
+
 /** Fills a cell from a run's log, from its first frame: so nothing is missing, and nothing comes twice. */
 export class Filling {
   constructor(
@@ -49,6 +55,7 @@ export class Filling {
     private readonly _onEnd: () => void
   ) {
     this._wasLiving = _run.state !== 'ended';
+    this._latest = _run;
   }
 
   get run(): string {
@@ -73,7 +80,7 @@ export class Filling {
 
   begin(far: Pick<IFar, 'follow'>): void {
     this._unfollow = far.follow(this.run, 0, {
-      onFrames: (_, frames) => this._take(frames),
+      onFrames: (first, frames) => this._take(first, frames),
       onChanged: run => this._see(run),
       onRefused: error => this._refused(error)
     });
@@ -100,34 +107,64 @@ export class Filling {
     }
     if (this._replay === null) {
       cell.reset();
-      this._replay = new Replay(cell.outputs, this._run);
+      this._replay = new Replay(cell.outputs, this._latest);
     }
     return { cell, replay: this._replay };
   }
 
-  private _take(frames: readonly ShownFrame[]): void {
-    const open = this._open();
+  private _take(first: number, frames: readonly ShownFrame[]): void {
+    this.lookAtKernel();
+    for (const frame of frames) {
+      this._held.push(frame);
+      const text = frame.type === 'message' ? frame.content.text : null;
+      this._heldChars += typeof text === 'string' ? text.length : 0;
+      this._hasEnd = this._hasEnd || frame.type === 'end';
+    }
+    if (this._heldChars > MOST_HELD_CHARS) {
+      this._show();
+    } else if (first + frames.length > this._goal && !this._isDue) {
+      this._isDue = true;
+      this._timer.after(HOLD_MS, () => this._show());
+    }
+  }
+
+  /** Show what is held. */
+  private _show(): void {
+    this._isDue = false;
+    const open = this._held.length > 0 ? this._open() : null;
     if (open !== null) {
-      this.lookAtKernel();
-      this._hasEnd = this._hasEnd || frames.some(frame => frame.type === 'end');
-      open.replay.take(frames);
+      open.replay.take(this._held);
       open.cell.show(true);
+      this._held = [];
+      this._heldChars = 0;
     }
   }
 
   private _see(run: RunView): void {
-    const open = this._open();
-    if (open === null) {
-      return;
-    }
-    open.replay.see(run);
+    this._latest = run;
     this.lookAtKernel();
     if (run.state === 'ended') {
+      this._end(run);
+      return;
+    }
+    this._goal = Math.min(this._goal, run.frames ?? 0);
+    this._target?.show(true);
+    // What is in the cell stays until there is something in its place.
+    if (this._replay !== null || this._goal === 0) {
+      this._open()?.replay.see(run);
+    }
+  }
+
+  private _end(run: RunView): void {
+    this._show();
+    const open = this._open();
+    if (open !== null) {
+      open.replay.see(run);
       this._state = 'ended';
       this._sayWhereNamesAre(open.replay);
       this._onEnd();
+      open.cell.show(false, open.replay.executionCount);
     }
-    open.cell.show(run.state !== 'ended', open.replay.executionCount);
   }
 
   /** A kernel that waited for the run has them. One that was free shortly before its end may have been quicker than we. */
@@ -154,5 +191,11 @@ export class Filling {
   private readonly _wasLiving: boolean;
   private _freeSince: number | null = null;
   private _hasEnd = false;
+  private _latest: RunView;
+  private _held: ShownFrame[] = [];
+  private _heldChars = 0;
+  private _isDue = false;
+  /** How much there was when it was asked for: until then, nothing is worth being drawn. */
+  private _goal = Infinity;
   private _unfollow: () => void = () => undefined;
 }

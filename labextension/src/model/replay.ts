@@ -53,8 +53,8 @@ export class Replay {
     let stream: Said | null = null;
     let texts: string[] = [];
     const say = (): void => {
-      if (stream !== null) {
-        this._say(stream, texts.join(''));
+      if (stream !== null && texts.length > 0) {
+        this._add({ output_type: 'stream', name: stream.content.name, text: texts.join('') });
       }
       [stream, texts] = [null, []];
     };
@@ -64,7 +64,10 @@ export class Replay {
           say();
         }
         stream = frame;
-        texts.push(String(frame.content.text));
+        const text = String(frame.content.text);
+        if (this._bounds.shows(text)) {
+          texts.push(text);
+        }
       } else {
         say();
         this._takeOne(frame);
@@ -118,12 +121,6 @@ export class Replay {
 
   private _update(displayId: unknown, content: Said['content']): void {
     this._displays.get(displayId)?.forEach(index => this._outputs.set(index, outputOf('display_data', content)));
-  }
-
-  private _say(stream: Said, text: string): void {
-    if (this._bounds.shows(text)) {
-      this._add({ output_type: 'stream', name: stream.content.name, text });
-    }
   }
 
   private _closeGap(): void {
