@@ -26,7 +26,6 @@ export interface IExecutor {
   cancel(run: string): Promise<void>;
   stopSession(session: string): Promise<void>;
   simulate(gpus: string): Promise<void>;
-  output(run: string): Promise<string>;
 }
 
 /** The link to the executor, and what is known through it. */

@@ -37,10 +37,6 @@ export class RestApi implements IExecutor {
     await this._post('devices/simulate', { gpus });
   }
 
-  async output(run: string): Promise<string> {
-    return (await this._ask(`runs/${encodeURIComponent(run)}/output`, {})).text();
-  }
-
   private async _post(path: string, body: object = {}): Promise<Response> {
     return this._ask(path, { method: 'POST', body: JSON.stringify(body) });
   }
