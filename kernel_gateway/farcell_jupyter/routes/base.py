@@ -19,16 +19,21 @@ STATUS = {
     "no-device-fits": 409,
     "session-differs": 409,
     "session-ended": 409,
+    "node-is-connected": 409,
     "forbidden": 403,
     "not-found": 404,
+    "method-not-allowed": 405,
     "pruned": 410,
     "message-too-large": 413,
     "unavailable": 503,
     "executor-unreachable": 503,
     "disk-full": 507,
     "disk-failed": 507,
+    "store": 507,
 }
-"""The rest is 502. An executor that does not take this server's token is no reason to log in here: never 401."""
+"""As the executor answers, which cannot be imported here; the rest is 502.
+
+An executor that does not take this server's token is no reason to log in here: never 401."""
 
 
 class FarHandler(APIHandler):
