@@ -122,6 +122,11 @@ test('a name means a document where the server finds it there, or not at all any
   assert.equal(answers, 2);
   assert.deepEqual(means(), [true, true, null, true]);
   assert.equal(names.means('/home/a.ipynb', 'copy.ipynb'), false);
+  places.set('/home/a.ipynb', { path: 'a.ipynb', exists: false });
+  names.forget();
+  assert.equal(names.means('/home/a.ipynb', 'renamed.ipynb'), null);
+  await new Promise(setImmediate);
+  assert.equal(names.means('/home/a.ipynb', 'renamed.ipynb'), true);
 });
 
 test('a name is that of a document by its whole path alone, which the server knows', async () => {

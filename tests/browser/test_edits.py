@@ -62,6 +62,23 @@ def test_a_cell_that_was_deleted_while_it_ran_is_live_again_once_that_is_undone(
     expect(cell(opened, 1).locator(".jp-InputPrompt")).not_to_have_text("[*]:", timeout=SLOW)
 
 
+def test_a_notebook_that_is_renamed_while_it_is_open_keeps_its_headers(
+    lab: Lab, browser: Browser, pages: list[LabPage]
+) -> None:
+    lab.add_notebook("old.ipynb", "%load_ext farcell", "%%gpu cpu\n1 + 1", "%%gpu cpu\n2 + 2")
+    opened = lab.open(browser, "old.ipynb")
+    pages.append(opened)
+    opened.kernel_is_ready()
+    run_cell(opened, 0)
+    run_cell(opened, 1)
+    expect(cell(opened, 1).locator(".fc-Header")).to_contain_text("done", timeout=SLOW)
+    opened.page.evaluate("() => jupyterapp.shell.currentWidget.context.rename('new.ipynb')")
+    # Its kernel has the old name still.
+    run_cell(opened, 2)
+    expect(cell(opened, 2).locator(".fc-Header")).to_contain_text("done", timeout=SLOW)
+    expect(cell(opened, 1).locator(".fc-Header")).to_contain_text("done")
+
+
 def test_the_picker_leaves_a_cell_alone_that_nobody_may_edit(lab: Lab, browser: Browser, pages: list[LabPage]) -> None:
     lab.add_notebook("locked.ipynb", "fit()")
     path = lab.folder / "locked.ipynb"

@@ -68,6 +68,12 @@ export class NotebookNames {
     return name.startsWith('/') ? this._find(name)?.path === path : name === path;
   }
 
+  /** A document was renamed: what was answered may hold no more. */
+  forget(): void {
+    this._known.clear();
+    this._onAnswer();
+  }
+
   private _find(name: string): INamedNotebook | null {
     const known = this._known.get(name);
     if (known !== undefined) {

@@ -31,6 +31,7 @@ export const cellPlugin: JupyterFrontEndPlugin<void> = {
     tracker.widgetAdded.connect((_, panel) => {
       const headers = new NotebookHeaders(panel, runs, names, context, () => far.open());
       shown.add(headers);
+      panel.context.pathChanged.connect(() => names.forget());
       panel.disposed.connect(() => shown.delete(headers));
     });
   }

@@ -33,6 +33,7 @@ export const reattachPlugin: JupyterFrontEndPlugin<void> = {
       );
       pages.set(panel, reattaching);
       connect(panel, far, reattaching);
+      panel.context.pathChanged.connect(() => names.forget());
       panel.disposed.connect(() => {
         pages.delete(panel);
         reattaching.dispose();
