@@ -1,9 +1,9 @@
 /** What can be done with a run or a session, as commands of JupyterLab. */
 
-import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Dialog, MainAreaWidget, showDialog, showErrorMessage } from '@jupyterlab/apputils';
-import type { INotebookTracker } from '@jupyterlab/notebook';
-import type { TranslationBundle } from '@jupyterlab/translation';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { RunView } from '../api/types';
@@ -12,8 +12,23 @@ import { CommandIDs, IFar } from '../tokens';
 import { LogWidget } from '../ui/log';
 import { attachBelow, showCell } from './notebooks';
 
-/** Add the commands; each takes the id of a `run` or a `session`. */
-export function addCommands(
+/** On its own, since the panel, which a person may disable, is not alone in using them. */
+export const commandsPlugin: JupyterFrontEndPlugin<void> = {
+  id: '@farcell/labextension:commands',
+  description: 'What can be done with far cells and their sessions.',
+  autoStart: true,
+  requires: [IFar],
+  optional: [INotebookTracker, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    far: IFar,
+    tracker: INotebookTracker | null,
+    translator: ITranslator | null
+  ): void => addCommands(app, far, tracker, (translator ?? nullTranslator).load('farcell'))
+};
+
+/** Each takes the id of a `run` or a `session`. */
+function addCommands(
   app: JupyterFrontEnd,
   far: IFar,
   tracker: INotebookTracker | null,

@@ -13,7 +13,7 @@ import { CommandIDs, IFar } from '../tokens';
 import type { IActions, IContext } from '../ui/context';
 import { farIcon } from '../ui/icon';
 import { FarPanel } from '../ui/panel';
-import { addCommands, tell } from './commands';
+import { tell } from './commands';
 
 export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: '@farcell/labextension:panel',
@@ -31,7 +31,6 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   ): void => {
     translator = translator ?? nullTranslator;
     const trans = translator.load('farcell');
-    addCommands(app, far, tracker, trans);
     const names = new NotebookNames(
       name => namedNotebook(name, app.serviceManager.serverSettings),
       () => panel.lookAgain()
