@@ -1,4 +1,4 @@
-"""What people do to cells: far ones that are deleted while they run, and ones that nobody may edit."""
+"""What people do to cells: far ones that are deleted or stopped while they run, and ones that nobody may edit."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ import itertools, pathlib, time
 for line in itertools.count():
     print('line', line, flush=True)
     time.sleep(0.1)
-    if pathlib.Path('deleted.gate').exists():
+    if pathlib.Path('{gate}').exists():
         break
 print('the end')"""
 
@@ -44,7 +44,7 @@ def run_cell(opened: LabPage, index: int) -> None:
 def test_a_cell_that_was_deleted_while_it_ran_is_live_again_once_that_is_undone(
     lab: Lab, browser: Browser, pages: list[LabPage]
 ) -> None:
-    lab.add_notebook("deleted.ipynb", "%load_ext farcell", COUNTS, "'below'")
+    lab.add_notebook("deleted.ipynb", "%load_ext farcell", COUNTS.format(gate="deleted.gate"), "'below'")
     opened = lab.open(browser, "deleted.ipynb")
     pages.append(opened)
     opened.kernel_is_ready()
@@ -77,6 +77,20 @@ def test_a_notebook_that_is_renamed_while_it_is_open_keeps_its_headers(
     run_cell(opened, 2)
     expect(cell(opened, 2).locator(".fc-Header")).to_contain_text("done", timeout=SLOW)
     expect(cell(opened, 1).locator(".fc-Header")).to_contain_text("done")
+
+
+def test_a_cell_that_the_notebooks_own_button_stops_is_called_stopped(
+    lab: Lab, browser: Browser, pages: list[LabPage]
+) -> None:
+    lab.add_notebook("button.ipynb", "%load_ext farcell", COUNTS.format(gate="button.gate"))
+    opened = lab.open(browser, "button.ipynb")
+    pages.append(opened)
+    opened.kernel_is_ready()
+    run_cell(opened, 0)
+    run_cell(opened, 1)
+    expect(cell(opened, 1).get_by_text("line 3\n")).to_be_visible(timeout=SLOW)
+    opened.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
+    expect(cell(opened, 1).locator(".fc-Header")).to_contain_text("stopped", timeout=SLOW)
 
 
 def test_the_picker_leaves_a_cell_alone_that_nobody_may_edit(lab: Lab, browser: Browser, pages: list[LabPage]) -> None:

@@ -16,6 +16,9 @@ type Execution = { notebook: NotebookPanel['content']; cell: Cell };
 /** On a cell whose run is shown above it, so that the line among its outputs need not say the same. */
 const TOLD_CLASS = 'fc-mod-told';
 
+/** What the far code raises, and what its kernel makes of that where the button was the kernel's. */
+const INTERRUPTS = new Set<unknown>(['KeyboardInterrupt', 'FarInterrupt']);
+
 export class NotebookHeaders implements IDisposable {
   /** `onShown` is called when a cell is given something to show. */
   constructor(
@@ -141,7 +144,7 @@ function wasInterrupted(cell: Cell): boolean {
   for (let index = outputs.length - 1; index >= 0; index--) {
     const output = outputs.get(index);
     if (output.type === 'error') {
-      return output.toJSON().ename === 'KeyboardInterrupt';
+      return INTERRUPTS.has(output.toJSON().ename);
     }
   }
   return false;
