@@ -35,7 +35,7 @@ def start_worker(home: Home) -> int:
     )
     caller.ask("POST", "/runs", RunView, asked)
     output = b"".join(caller.stream("GET", f"/runs/{asked.run}/output?follow=true"))
-    assert output == b"hi\n"
+    assert output == b"hi\n", caller.ask("GET", f"/runs/{asked.run}", RunView)
     (session,) = caller.ask("GET", "/sessions", list[SessionView])
     assert session.worker is not None
     assert session.worker.pid is not None
