@@ -10,7 +10,7 @@ import { NotebookNames } from '../model/cells';
 import type { ICell, INotebook } from '../model/filling';
 import { ISeen, Reattaching } from '../model/reattach';
 import { IMark, markIn } from '../model/statusline';
-import { IFar } from '../tokens';
+import { CommandIDs, IFar } from '../tokens';
 
 export const reattachPlugin: JupyterFrontEndPlugin<void> = {
   id: '@farcell/labextension:reattach',
@@ -55,7 +55,7 @@ export const reattachPlugin: JupyterFrontEndPlugin<void> = {
     app.commands.commandExecuted.connect((_, { id }) => {
       const panel = id === 'notebook:interrupt-kernel' ? tracker.currentWidget : null;
       const runs = panel === null ? [] : (pages.get(panel)?.unreached ?? []);
-      runs.forEach(run => void far.executor.interrupt(run));
+      runs.forEach(run => void app.commands.execute(CommandIDs.interrupt, { run }));
     });
   }
 };
