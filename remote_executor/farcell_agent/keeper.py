@@ -15,6 +15,7 @@ from pathlib import Path
 
 from farcell_agent.greeting import greeting, welcome_in
 from farcell_host.directories import private_directory
+from farcell_host.locks import is_held
 from farcell_protocol.errors import FarcellError, Unavailable
 from farcell_protocol.framing import RecordReader, encode
 from farcell_protocol.messages.keeping import Quit, WarmUp, Welcome
@@ -83,14 +84,18 @@ def dismiss_keeper(places: Places, *, once_idle: bool = False) -> bool:
 
 
 def keeper_answers(places: Places) -> bool:
-    """Whether something accepts connections at the keeper's socket."""
+    """Whether the keeper of this data directory accepts connections at its socket.
+
+    Where the directory was deleted and made anew, the one before may still listen: it is about to leave,
+    and would end our workers with its own.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)  # one that is stopped accepts nothing any more
         try:
             probe.connect(str(places.keeper_socket))
         except OSError:
             return False
-        return True
+    return is_held(places.keeper_lock)
 
 
 def _spawn(places: Places, command: Sequence[str], deadline: float) -> None:

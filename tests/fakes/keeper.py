@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from farcell_host.locks import LockFile
 from farcell_protocol.errors import ErrorInfo
 from farcell_protocol.frames import End, Frame, Message
 from farcell_protocol.framing import RecordReader, encode
@@ -180,10 +181,13 @@ def _texts(verb: str, argument: str) -> Iterator[str]:
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data")
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--runtime", type=Path)
     parser.add_argument("--ready-fd", type=int)
     options = parser.parse_args()
+    lock = LockFile(options.data / "keeper.lock")
+    if not lock.take():
+        raise SystemExit(os.EX_TEMPFAIL)
     path = options.runtime / "keeper.sock"
     path.unlink(missing_ok=True)
     keeper = StandIn()
@@ -192,6 +196,7 @@ async def main() -> None:
     os.close(options.ready_fd)
     await keeper.leaving.wait()
     path.unlink()
+    lock.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Starting the keeper, finding the one that runs, and what goes wrong."""
 
 import os
+import socket
 import stat
+import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +78,18 @@ def test_a_dead_keeper_is_replaced_and_leaves_no_zombie(where: Places):
     start(where)
     assert keepers_of(where) != [first]
     assert not Path(f"/proc/{first}").exists()
+
+
+def test_the_keeper_of_a_data_directory_that_was_deleted_is_not_taken_for_ours(where: Places):
+    start(where)
+    (first,) = keepers_of(where)
+    where.data.rename(where.data.with_name("deleted"))
+    start(where)
+    (second,) = set(keepers_of(where)) - {first}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(where.keeper_socket))
+        pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    assert pid == second
 
 
 def test_one_with_nothing_left_is_dismissed(where: Places):
