@@ -12,6 +12,7 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 
 def _load_jupyter_server_extension(server: Any) -> None:
-    from farcell_jupyter.extension import add_routes
+    from farcell_jupyter.extension import add_routes, follow_renames
 
     add_routes(server.web_app)
+    follow_renames(server)

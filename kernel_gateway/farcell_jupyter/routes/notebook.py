@@ -10,15 +10,24 @@ from farcell_jupyter.routes.base import FarHandler
 
 
 class NotebookHandler(FarHandler):
-    """A name such as a run has: the path that its notebook had on this host when its kernel started."""
+    """A name such as a run has: the path that its notebook had on this host when its kernel started.
+
+    What is gone from there is looked for where this server has moved it.
+    """
 
     @authenticated
     @authorized
     async def get(self) -> None:
         """`path` below the server's root, empty for what is not there; whether it `exists`."""
         path = below(self.get_query_argument("name", ""), getattr(self.contents_manager, "root_dir", ""))
-        exists = bool(path) and await ensure_async(self.contents_manager.file_exists(path))
+        exists = await self._exists(path)
+        if path and not exists:
+            path = self.settings["farcell_renames"].now(path)
+            exists = await self._exists(path)
         self.finish({"path": path, "exists": exists})
+
+    async def _exists(self, path: str) -> bool:
+        return bool(path) and bool(await ensure_async(self.contents_manager.file_exists(path)))
 
 
 def below(name: str, root: str) -> str:

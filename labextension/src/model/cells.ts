@@ -70,7 +70,7 @@ export class NotebookNames {
 
   /** A document was renamed: what was answered may hold no more. */
   forget(): void {
-    this._known.clear();
+    this._known = new Map(); // a late answer goes where nobody looks any more
     this._onAnswer();
   }
 
@@ -79,16 +79,17 @@ export class NotebookNames {
     if (known !== undefined) {
       return known;
     }
-    this._known.set(name, null);
+    const asked = this._known;
+    asked.set(name, null);
     this._ask(name).then(
       found => {
-        this._known.set(name, found);
+        asked.set(name, found);
         this._onAnswer();
       },
-      () => this._known.delete(name)
+      () => asked.delete(name)
     );
     return null;
   }
 
-  private readonly _known = new Map<string, INamedNotebook | null>();
+  private _known = new Map<string, INamedNotebook | null>();
 }

@@ -46,6 +46,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     };
     const panel: FarPanel = new FarPanel({ context, icon: farIcon, translator, onFirstShow: () => far.open() });
     tracker?.currentChanged.connect(() => panel.lookAgain());
+    tracker?.widgetAdded.connect((_, opened) => opened.context.pathChanged.connect(() => names.forget()));
     app.shell.add(panel, 'left', { rank: 350 });
     restorer?.add(panel, panel.id);
     app.commands.addCommand(CommandIDs.openPanel, {
