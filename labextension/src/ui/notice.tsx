@@ -58,7 +58,8 @@ function Words({ context }: { context: IContext }): JSX.Element | null {
     case 'down':
       return (
         <p className="fc-Notice-words fc-mod-bad">
-          <strong>{trans.__('No executor:')}</strong> {link.error.message}
+          <strong>{trans.__('No executor:')}</strong> {link.error.message}.{' '}
+          {trans.__('This page tries again by itself; a far cell starts this machine’s own executor if it has ended.')}
           {isLoaded && ` ${trans.__('Below is what was known last.')}`}
           <code className="fc-Notice-code">{link.error.code}</code>
         </p>
