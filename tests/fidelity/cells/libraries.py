@@ -226,7 +226,7 @@ libraries(
     "rich progress",
     """
 from rich.progress import track
-for step in track(range(3), description='working'):
+for step in track(range(3), description='working', auto_refresh=False):
     pass
 """,
 )

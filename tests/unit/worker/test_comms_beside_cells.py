@@ -97,6 +97,8 @@ def test_a_callback_in_the_main_thread_is_interrupted_and_says_so_under_its_mess
     comms = worker.open_comms()
     worker.tell(comms, says("comm_msg", msg_id="m1"))
     worker.up_to(comms, text_has("go\n"))
+    # Twice: one that falls between the last instruction and the sleeping system call wakes nothing.
+    worker.tell(comms, InterruptHandler())
     worker.tell(comms, InterruptHandler())
     error = worker.up_to(comms, is_a("error"))[-1]
     assert isinstance(error, Message)
