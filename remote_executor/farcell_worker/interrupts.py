@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
@@ -59,9 +59,10 @@ class Interrupts:
 
     def interrupt_handler(self) -> None:
         """Interrupt what is within `of_handler` now, if anything is; any thread."""
-        self._stopped_handler = self._handler
-        if self._stopped_handler:
-            signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
+        handler = self._stopped_handler = self._handler
+        if handler:
+            self._nudge()
+            self._insist_while(lambda: self._stopped_handler == handler == self._handler)
 
     def begin(self) -> None:
         """A new run, executed by the current task: until `end` SIGINT is for it, kept until its code runs if need be.
@@ -92,20 +93,30 @@ class Interrupts:
             if self._armed and isinstance(swallowed.exc_value, KeyboardInterrupt):
                 self._holds += 1  # what is raised in here is swallowed as well
                 self._pending = True
-                threading.Thread(target=self._insist, args=[self._runs], daemon=True).start()
+                run = self._runs
+                self._insist_while(lambda: self._pending and self._armed and self._runs == run)
                 self._holds -= 1
             else:
                 report(swallowed)
 
         sys.unraisablehook = again
 
-    def _insist(self, run: int) -> None:
-        main = threading.main_thread().ident
-        assert main is not None
-        while self._pending and self._armed and self._runs == run:
-            time.sleep(_AGAIN_AFTER_S)
-            # To the main thread by name: only there does it end a call that waits.
-            signal.pthread_kill(main, NUDGE)
+    def _insist_while(self, is_wanted: Callable[[], bool]) -> None:
+        """Nudge again and again: one that falls just before a call that waits is seen after that call only."""
+
+        def insist() -> None:
+            while True:
+                time.sleep(_AGAIN_AFTER_S)
+                if not is_wanted():
+                    return
+                self._nudge()
+
+        threading.Thread(target=insist, daemon=True).start()
+
+    def _nudge(self) -> None:
+        # To the main thread by name: only there does it end a call that waits.
+        if self._main is not None:
+            signal.pthread_kill(self._main, NUDGE)
 
     def arm(self, within: CodeType | None = None) -> None:
         """From here, SIGINT raises while `within` is on the stack (or else the run's task), and one that came too early
