@@ -20,6 +20,16 @@ export interface IFleetModel {
   session(id: string): SessionView | undefined;
 }
 
+/** Which names that kernels have for their notebooks mean which document of this server. */
+export interface INotebookNames {
+  /** More is known now, or what was known may hold no more. */
+  readonly changed: ISignal<INotebookNames, void>;
+  /** Whether `name` means the document at `path`; null while that is not known. */
+  means(name: string, path: string): boolean | null;
+  /** Whether `name` is that of the document at `path`, as far as is known: for what has no cell by which to tell. */
+  isOf(name: string, path: string): boolean;
+}
+
 /** What can be asked of the executor. Each rejects with a `FarError`. */
 export interface IExecutor {
   interrupt(run: string): Promise<void>;
@@ -32,6 +42,7 @@ export interface IExecutor {
 export interface IFar {
   readonly fleet: IFleetModel;
   readonly executor: IExecutor;
+  readonly names: INotebookNames;
   /** Begin to listen, which starts an embedded executor if there is none. Again: nothing. */
   open(): void;
   /** Do not wait until the link is tried again by itself. */

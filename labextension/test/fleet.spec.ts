@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import type { DeviceView, NodeView, RunView, SessionView } from '../src/api/types';
+import type { DeviceView, NodeView, SessionView } from '../src/api/types';
 import { FleetModel } from '../src/model/fleet';
 import { groupGpus, holders, notesOf, queue } from '../src/model/gpus';
 import { arrange, sessionName } from '../src/model/running';
+import { runView as run } from './views';
 
 const device = (index: number, more: Partial<DeviceView> = {}): DeviceView => ({
   device: `d-${index}`,
@@ -20,17 +21,6 @@ const node = (devices: DeviceView[], more: Partial<NodeView> = {}): NodeView => 
   embedded: true,
   last_seen: 0,
   devices,
-  ...more
-});
-const run = (id: string, more: Partial<RunView> = {}): RunView => ({
-  run: id,
-  session: 's-1',
-  state: 'running',
-  title: 'fit()',
-  gpu: 'H100',
-  notebook: 'a.ipynb',
-  cell_id: '',
-  created: 0,
   ...more
 });
 const session = (id: string, more: Partial<SessionView> = {}): SessionView => ({

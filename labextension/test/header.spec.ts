@@ -5,19 +5,10 @@ import type { RunView } from '../src/api/types';
 import { byCell, CellRuns, NotebookNames } from '../src/model/cells';
 import { FleetModel } from '../src/model/fleet';
 import { devicesText, headerOf, ICellNow } from '../src/model/header';
+import { runView } from './views';
 
 const H100 = { device: 'd-1', node: 'n-1', model: 'H100', index: 0, simulated: true };
-const run = (id: string, more: Partial<RunView> = {}): RunView => ({
-  run: id,
-  session: 's-1',
-  state: 'running',
-  title: 'fit()',
-  gpu: 'H100',
-  notebook: 'a.ipynb',
-  cell_id: 'c-1',
-  created: 10,
-  ...more
-});
+const run = (id: string, more: Partial<RunView> = {}): RunView => runView(id, { cell_id: 'c-1', created: 10, ...more });
 const cell = (more: Partial<ICellNow> = {}): ICellNow => ({
   source: '%%gpu H100\nfit()',
   executionCount: null,
@@ -114,7 +105,8 @@ test('a name means a document where the server finds it there, or not at all any
     const place = places.get(name);
     return place ?? Promise.reject(new Error('the server does not say'));
   };
-  const names = new NotebookNames(ask, () => answers++);
+  const names = new NotebookNames(ask);
+  names.changed.connect(() => void answers++);
   const means = (): (boolean | null)[] =>
     ['/home/a.ipynb', '/home/old.ipynb', '/home/unknown.ipynb', 'a.ipynb'].map(name => names.means(name, 'a.ipynb'));
   assert.deepEqual(means(), [null, null, null, true]);
@@ -130,9 +122,8 @@ test('a name means a document where the server finds it there, or not at all any
 });
 
 test('a name is that of a document by its whole path alone, which the server knows', async () => {
-  const names = new NotebookNames(
-    name => Promise.resolve({ path: name.replace('/home/', ''), exists: name !== '/home/gone.ipynb' }),
-    () => undefined
+  const names = new NotebookNames(name =>
+    Promise.resolve({ path: name.replace('/home/', ''), exists: name !== '/home/gone.ipynb' })
   );
   const isOf = (): boolean[] =>
     ['/home/a.ipynb', '/home/deep/a.ipynb', '/home/gone.ipynb', 'a.ipynb'].map(name => names.isOf(name, 'a.ipynb'));

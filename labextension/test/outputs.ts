@@ -2,6 +2,7 @@ import type { RunView } from '../src/api/types';
 import type { ShownFrame } from '../src/model/following';
 import type { IOutputs } from '../src/model/replay';
 import type { IOutput } from '../src/model/statusline';
+import { runView } from './views';
 
 /** Joins text of one stream, as JupyterLab does. */
 export class Outputs implements IOutputs {
@@ -35,15 +36,5 @@ export function message(msg_type: string, content: Record<string, unknown>, meta
 }
 
 export function run(fields: Partial<RunView> = {}): RunView {
-  return {
-    run: 'r-1',
-    session: 's-1',
-    state: 'running',
-    title: '',
-    gpu: 'H100',
-    notebook: '/root/a.ipynb',
-    cell_id: 'c1',
-    created: 1,
-    ...fields
-  };
+  return runView('r-1', { title: '', notebook: '/root/a.ipynb', cell_id: 'c1', created: 1, ...fields });
 }

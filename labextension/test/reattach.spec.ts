@@ -71,6 +71,15 @@ class Page implements INotebook {
     this.hear({ type: 'frames', run: 'r-1', first, frames });
     this.hear({ type: 'changed', view: ended });
   }
+  /** A kernel has told this page of the run, and answers while it still runs. */
+  answeredByKernel(): void {
+    this.reattaching.scheduled('c1');
+    this.cellOne.isOwned = true;
+    this.tell(run());
+    this.cellOne.isOwned = false;
+    this.reattaching.answered('c1');
+    this.tell(run({ why: 'still' }));
+  }
   get texts(): unknown[] {
     return this.cellOne.outputs.texts;
   }
@@ -146,12 +155,7 @@ test('a cell into which a kernel speaks is left to it, until that kernel is gone
 
 test('a run that a kernel has shown to this page is not shown again', () => {
   const page = new Page();
-  page.reattaching.scheduled('c1');
-  page.cellOne.isOwned = true;
-  page.tell(run());
-  page.cellOne.isOwned = false;
-  page.reattaching.answered('c1');
-  page.tell(run({ why: 'still' }));
+  page.answeredByKernel();
   page.tell(ended);
   page.pass();
   page.reattaching.saving()();
@@ -168,12 +172,7 @@ test('a run whose end the saved outputs show is not shown again', () => {
 
 test('a cell that was left behind on purpose is live at once', () => {
   const page = new Page();
-  page.reattaching.scheduled('c1');
-  page.cellOne.isOwned = true;
-  page.tell(run());
-  page.cellOne.isOwned = false;
-  page.reattaching.answered('c1');
-  page.tell(run({ why: 'still' }));
+  page.answeredByKernel();
   assert.deepEqual(page.asked, []);
   const mark = { farcell: { run: 'r-1', state: 'left' } };
   page.cellOne.outputs.add({ output_type: 'display_data', data: {}, metadata: mark });

@@ -1,8 +1,10 @@
 /** The run of a cell: the newest that was sent from the cell with its id, in a notebook that is this one. Pure. */
 
+import { ISignal, Signal } from '@lumino/signaling';
+
 import type { INamedNotebook } from '../api/notebooks';
 import type { RunView } from '../api/types';
-import type { IFleetModel } from '../tokens';
+import type { IFleetModel, INotebookNames } from '../tokens';
 
 export class CellRuns {
   constructor(private readonly _fleet: IFleetModel) {
@@ -11,7 +13,7 @@ export class CellRuns {
 
   /** The run of the cell with this id; `isMine` says whether a run's name for its notebook means the cell's. */
   runOf(cell: string, isMine: (notebook: string) => boolean): RunView | undefined {
-    this._byCell ??= byCell(this._own());
+    this._byCell ??= byCell(ownRuns(this._fleet));
     return this._byCell.get(cell)?.find(run => isMine(run.notebook));
   }
 
@@ -19,17 +21,16 @@ export class CellRuns {
     this._fleet.changed.disconnect(this._forget, this);
   }
 
-  /** What others run from a notebook with the same name and cells is not this cell's, though an admin is told of it. */
-  private _own(): RunView[] {
-    const { runs, user } = this._fleet;
-    return runs.filter(run => (run.owner ?? '') === user);
-  }
-
   private _forget(): void {
     this._byCell = null;
   }
 
   private _byCell: ReadonlyMap<string, readonly RunView[]> | null = null;
+}
+
+/** One's own runs: what others run from a notebook with the same name and cells is not this one's, though an admin is told. */
+export function ownRuns({ runs, user }: Pick<IFleetModel, 'runs' | 'user'>): RunView[] {
+  return runs.filter(run => (run.owner ?? '') === user);
 }
 
 /** The runs of each cell, the newest first. `runs` begin with the oldest. */
@@ -44,17 +45,14 @@ export function byCell(runs: readonly RunView[]): Map<string, RunView[]> {
 }
 
 /** Which names that kernels have for their notebooks mean which document of this server. */
-export class NotebookNames {
-  /** `ask` asks the server, and `onAnswer` is told that more is known now. */
-  constructor(
-    private readonly _ask: (name: string) => Promise<INamedNotebook>,
-    private readonly _onAnswer: () => void
-  ) {}
+export class NotebookNames implements INotebookNames {
+  constructor(private readonly _ask: (name: string) => Promise<INamedNotebook>) {}
 
-  /**
-   * Whether `name` means the document at `path`; null while that is not known. Cells of a copied notebook have the same
-   * ids: only where the other file is gone, it was renamed.
-   */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** Cells of a copied notebook have the same ids: only where the other file is gone, it was renamed. */
   means(name: string, path: string): boolean | null {
     if (!name.startsWith('/')) {
       return true;
@@ -63,7 +61,6 @@ export class NotebookNames {
     return known ? known.path === path || !known.exists : null;
   }
 
-  /** Whether `name` is that of the document at `path`, as far as is known: for what has no cell by which to tell. */
   isOf(name: string, path: string): boolean {
     return name.startsWith('/') ? this._find(name)?.path === path : name === path;
   }
@@ -71,7 +68,7 @@ export class NotebookNames {
   /** A document was renamed: what was answered may hold no more. */
   forget(): void {
     this._known = new Map(); // a late answer goes where nobody looks any more
-    this._onAnswer();
+    this._changed.emit();
   }
 
   private _find(name: string): INamedNotebook | null {
@@ -84,12 +81,13 @@ export class NotebookNames {
     this._ask(name).then(
       found => {
         asked.set(name, found);
-        this._onAnswer();
+        this._changed.emit();
       },
       () => asked.delete(name)
     );
     return null;
   }
 
+  private readonly _changed = new Signal<this, void>(this);
   private _known = new Map<string, INamedNotebook | null>();
 }

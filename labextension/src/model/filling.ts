@@ -1,5 +1,6 @@
 /** One cell that is filled from a run. Knows no JupyterLab. */
 
+import type { ITimers } from '../api/live';
 import type { ErrorInfo, RunView } from '../api/types';
 import type { IFar } from '../tokens';
 import type { ShownFrame } from './following';
@@ -31,11 +32,6 @@ export interface INotebook {
   readonly kernelIsFree: boolean;
 }
 
-export interface ITimer {
-  now(): number;
-  after(milliseconds: number, act: () => void): () => void;
-}
-
 /** Executor and kernel say that a run has ended in any order, but within this. */
 export const GRACE_MS = 2000;
 
@@ -50,7 +46,7 @@ export class Filling {
   constructor(
     private readonly _run: RunView,
     private readonly _notebook: INotebook,
-    private readonly _timer: ITimer,
+    private readonly _timer: ITimers,
     private readonly _orphans: ReadonlySet<string>,
     private readonly _onEnd: () => void
   ) {

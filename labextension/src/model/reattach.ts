@@ -1,9 +1,10 @@
 /** Which runs a notebook's cells are filled from, and when. Knows no JupyterLab. */
 
+import type { ITimers } from '../api/live';
 import type { RunView } from '../api/types';
 import type { IFar } from '../tokens';
-import { byCell } from './cells';
-import { Filling, GRACE_MS, ICell, INotebook, ITimer } from './filling';
+import { byCell, ownRuns } from './cells';
+import { Filling, GRACE_MS, ICell, INotebook } from './filling';
 
 /** The runs that are settled in a saved notebook: what it shows of their cells is what a person left there. */
 export interface ISeen {
@@ -17,7 +18,7 @@ export class Reattaching {
     private readonly _far: Pick<IFar, 'fleet' | 'follow'>,
     private readonly _notebook: INotebook,
     private readonly _seen: ISeen,
-    private readonly _timer: ITimer
+    private readonly _timer: ITimers
   ) {}
 
   /** The living runs that are shown here, to which the kernel cannot pass the stop button on. */
@@ -119,10 +120,8 @@ export class Reattaching {
     this._filling.delete(cell);
   }
 
-  /** One's own runs of cells: what others have run must never come into this page as one's own. */
   private get _runs(): RunView[] {
-    const { runs, user } = this._far.fleet;
-    return runs.filter(run => run.cell_id !== '' && (run.owner ?? '') === user);
+    return ownRuns(this._far.fleet).filter(run => run.cell_id !== '');
   }
 
   private readonly _filling = new Map<string, Filling>();

@@ -4,8 +4,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { namedNotebook } from '../api/notebooks';
-import { CellRuns, NotebookNames } from '../model/cells';
+import { CellRuns } from '../model/cells';
 import { CommandIDs, IFar } from '../tokens';
 import { NotebookHeaders } from '../ui/headers';
 import type { IHeaderContext } from '../ui/header';
@@ -26,12 +25,11 @@ export const cellPlugin: JupyterFrontEndPlugin<void> = {
     };
     const shown = new Set<NotebookHeaders>();
     const look = (): void => shown.forEach(headers => headers.look());
-    const names = new NotebookNames(name => namedNotebook(name, app.serviceManager.serverSettings), look);
     far.fleet.changed.connect(look);
+    far.names.changed.connect(look);
     tracker.widgetAdded.connect((_, panel) => {
-      const headers = new NotebookHeaders(panel, runs, names, context, () => far.open());
+      const headers = new NotebookHeaders(panel, runs, far.names, context, () => far.open());
       shown.add(headers);
-      panel.context.pathChanged.connect(() => names.forget());
       panel.disposed.connect(() => shown.delete(headers));
     });
   }

@@ -6,9 +6,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 import { Menu } from '@lumino/widgets';
 
-import { namedNotebook } from '../api/notebooks';
 import type { RunView } from '../api/types';
-import { NotebookNames } from '../model/cells';
 import { CommandIDs, IFar } from '../tokens';
 import type { IActions, IContext } from '../ui/context';
 import { farIcon } from '../ui/icon';
@@ -31,22 +29,18 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   ): void => {
     translator = translator ?? nullTranslator;
     const trans = translator.load('farcell');
-    const names = new NotebookNames(
-      name => namedNotebook(name, app.serviceManager.serverSettings),
-      () => panel.lookAgain()
-    );
     const context: IContext = {
       fleet: far.fleet,
       actions: actionsOf(app, far, trans),
       trans,
       isHere: name => {
         const path = tracker?.currentWidget?.context.localPath;
-        return path !== undefined && names.isOf(name, path);
+        return path !== undefined && far.names.isOf(name, path);
       }
     };
     const panel: FarPanel = new FarPanel({ context, icon: farIcon, translator, onFirstShow: () => far.open() });
     tracker?.currentChanged.connect(() => panel.lookAgain());
-    tracker?.widgetAdded.connect((_, opened) => opened.context.pathChanged.connect(() => names.forget()));
+    far.names.changed.connect(() => panel.lookAgain());
     app.shell.add(panel, 'left', { rank: 350 });
     restorer?.add(panel, panel.id);
     app.commands.addCommand(CommandIDs.openPanel, {

@@ -5,12 +5,10 @@ import type { CodeCell } from '@jupyterlab/cells';
 import { INotebookTracker, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 
 import { realTimers } from '../api/live';
-import { namedNotebook } from '../api/notebooks';
-import { NotebookNames } from '../model/cells';
 import type { ICell, INotebook } from '../model/filling';
 import { ISeen, Reattaching } from '../model/reattach';
 import { IMark, markIn } from '../model/statusline';
-import { CommandIDs, IFar } from '../tokens';
+import { CommandIDs, IFar, INotebookNames } from '../tokens';
 
 export const reattachPlugin: JupyterFrontEndPlugin<void> = {
   id: '@farcell/labextension:reattach',
@@ -21,25 +19,19 @@ export const reattachPlugin: JupyterFrontEndPlugin<void> = {
     const seen = new SeenHere(window.localStorage);
     const pages = new Map<NotebookPanel, Reattaching>();
     const look = (): void => pages.forEach(reattaching => reattaching.look());
-    const names = new NotebookNames(name => namedNotebook(name, app.serviceManager.serverSettings), look);
     const of = (content: NotebookPanel['content']): Reattaching | undefined =>
       [...pages].find(([panel]) => panel.content === content)?.[1];
     tracker.widgetAdded.connect((_, panel) => {
-      const reattaching: Reattaching = new Reattaching(
-        far,
-        new LabNotebook(panel, names),
-        seen,
-        realTimers
-      );
+      const reattaching: Reattaching = new Reattaching(far, new LabNotebook(panel, far.names), seen, realTimers);
       pages.set(panel, reattaching);
       connect(panel, far, reattaching);
-      panel.context.pathChanged.connect(() => names.forget());
       panel.disposed.connect(() => {
         pages.delete(panel);
         reattaching.dispose();
       });
     });
     far.fleet.changed.connect(look);
+    far.names.changed.connect(look);
     NotebookActions.executionScheduled.connect((_, { notebook, cell }) => {
       if (sendsAway(cell.model.sharedModel.getSource())) {
         far.open();
@@ -95,7 +87,7 @@ function sendsAway(source: string): boolean {
 class LabNotebook implements INotebook {
   constructor(
     private readonly _panel: NotebookPanel,
-    private readonly _names: NotebookNames
+    private readonly _names: INotebookNames
   ) {}
 
   cell(id: string): ICell | undefined {

@@ -5,9 +5,10 @@ import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import type { IDisposable } from '@lumino/disposable';
 import type { PanelLayout } from '@lumino/widgets';
 
-import type { CellRuns, NotebookNames } from '../model/cells';
+import type { CellRuns } from '../model/cells';
 import { headerOf, IHeader, ISending } from '../model/header';
 import { markIn } from '../model/statusline';
+import type { INotebookNames } from '../tokens';
 import { HeaderWidget, IHeaderContext } from './header';
 
 type Cell = NotebookPanel['content']['widgets'][number];
@@ -24,7 +25,7 @@ export class NotebookHeaders implements IDisposable {
   constructor(
     private readonly _panel: NotebookPanel,
     private readonly _runs: CellRuns,
-    private readonly _names: NotebookNames,
+    private readonly _names: INotebookNames,
     private readonly _context: IHeaderContext,
     private readonly _onShown: () => void
   ) {
