@@ -160,14 +160,25 @@ def _text(value: Any, name: str) -> str | None:
         return None
 
 
+def declared_size(value: Any) -> int | None:
+    """What it says itself of its bytes, which costs no more for a large one."""
+    return _as_size(_declared(value))
+
+
+def _declared(value: Any) -> Any:
+    return sys.getsizeof(value) if issubclass(type(value), str | bytes | bytearray) else attribute(value, "nbytes")
+
+
 def _size_bytes(value: Any) -> int | None:
-    if issubclass(type(value), str | bytes | bytearray):
-        return sys.getsizeof(value)
-    size = attribute(value, "nbytes")
+    size = _declared(value)
     if size is None and attribute(value, "element_size") is not None:
         size = _called(lambda: value.element_size() * value.nelement())
     if size is None and attribute(value, "memory_usage") is not None:
         size = _called(lambda: int(value.memory_usage().sum()))
+    return _as_size(size)
+
+
+def _as_size(size: object) -> int | None:
     return size if isinstance(size, int) and size >= 0 else None
 
 

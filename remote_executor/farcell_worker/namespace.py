@@ -1,18 +1,16 @@
 """What a session's namespace holds, for people to see: quickly, and without looking into any value."""
 
-import sys
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from farcell_protocol.frames import Variable, Variables
-from farcell_worker.describe import attribute, shape_of, type_name
+from farcell_worker.describe import declared_size, shape_of, type_name
 
 MOST_LISTED = 200
 
 _NONE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _OF_IPYTHON = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
-_TEXT = (str, bytes, bytearray)
 
 
 def variables_of(namespace: Mapping[str, Any]) -> Variables:
@@ -32,11 +30,4 @@ def _names(namespace: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _variable(name: str, value: Any) -> Variable:
-    return Variable(name[:200], type_name(value)[:200], _size_bytes(value), shape_of(value))
-
-
-def _size_bytes(value: Any) -> int | None:
-    if issubclass(type(value), _TEXT):
-        return sys.getsizeof(value)
-    size = attribute(value, "nbytes")
-    return size if isinstance(size, int) and size >= 0 else None
+    return Variable(name[:200], type_name(value)[:200], declared_size(value), shape_of(value))
