@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from farcell.options import COMMANDS, OPTIONS, parse_command, parse_options
-from farcell_executor.api.errors import STATUS
 from farcell_executor.cli import app, tokens
+from farcell_protocol.statuses import STATUS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -11,27 +11,14 @@ from jupyter_server.base.handlers import APIHandler
 
 from farcell_host import rest
 from farcell_jupyter import upstream
-from farcell_protocol.errors import BadRequest, ErrorInfo, FarcellError
+from farcell_protocol import statuses
+from farcell_protocol.errors import BadRequest, ErrorInfo, ExecutorUnreachable, FarcellError
 
-STATUS = {
-    "bad-request": 400,
-    "bad-spec": 400,
-    "no-device-fits": 409,
-    "session-differs": 409,
-    "session-ended": 409,
-    "node-is-connected": 409,
-    "forbidden": 403,
-    "not-found": 404,
-    "method-not-allowed": 405,
-    "pruned": 410,
-    "message-too-large": 413,
-    "unavailable": 503,
-    "executor-unreachable": 503,
-    "disk-full": 507,
-    "disk-failed": 507,
-    "store": 507,
-}
-"""As the executor answers, which cannot be imported here; the rest is 502.
+_NOT_THE_BROWSERS = {"unauthorized", "version-mismatch"}
+
+STATUS = {code: status for code, status in statuses.STATUS.items() if code not in _NOT_THE_BROWSERS}
+STATUS[ExecutorUnreachable.code] = 503
+"""As the executor answers; the rest is 502.
 
 An executor that does not take this server's token is no reason to log in here: never 401."""
 

@@ -1,4 +1,4 @@
-"""One table from error code to HTTP status, and the form in which every error leaves the executor."""
+"""The form in which every error leaves the executor; its status is the protocol's."""
 
 import logging
 from typing import Any
@@ -9,31 +9,9 @@ from litestar.exceptions import HTTPException
 
 from farcell_protocol import errors
 from farcell_protocol.errors import ErrorInfo, FarcellError
+from farcell_protocol.statuses import STATUS
 
 log = logging.getLogger(__name__)
-
-_STATUS: dict[type[FarcellError], int] = {
-    errors.BadRequest: 400,
-    errors.BadSpec: 400,
-    errors.Unauthorized: 401,
-    errors.Forbidden: 403,
-    errors.NotFound: 404,
-    errors.MethodNotAllowed: 405,
-    errors.NoDeviceFits: 409,
-    errors.SessionDiffers: 409,
-    errors.SessionEnded: 409,
-    errors.NodeIsConnected: 409,
-    errors.Pruned: 410,
-    errors.MessageTooLarge: 413,
-    errors.VersionMismatch: 426,
-    errors.Unavailable: 503,
-    errors.DiskFull: 507,
-    errors.DiskFailed: 507,
-    errors.StoreError: 507,
-}
-
-STATUS = {kind.code: status for kind, status in _STATUS.items()}
-"""Whatever is not here is a fault of ours: 500."""
 
 _KINDS: dict[int, type[FarcellError]] = {
     400: errors.BadRequest,
