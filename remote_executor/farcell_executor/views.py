@@ -41,7 +41,8 @@ class Views:
 
     async def begin(self) -> None:
         """Learn from the store what was told in an earlier life."""
-        self._variables.note(await self._store.runs())
+        if self._machine.sessions:  # nothing else holds variables: most starts read nothing
+            self._variables.note(await self._store.runs())
 
     async def recall(self, nouns: Iterable[Run | Session]) -> None:
         """Have the workers of these runs and sessions remembered, with their nodes, before views of them are made."""
