@@ -16,6 +16,8 @@ from tests.browser import stage
 from tests.browser.lab import Lab
 from tests.system.installation import Installation, installation
 
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
+
 DEEP = "deep/train.ipynb"
 ALIKE = "train.ipynb"
 
