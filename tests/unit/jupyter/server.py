@@ -1,6 +1,7 @@
 """A real Jupyter server with our extension in the test's own loop, before a real executor."""
 
 import json
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -98,7 +99,8 @@ async def jupyter_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Async
     folder.mkdir()
     for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR"):
         monkeypatch.setenv(f"JUPYTER_{name}", str(folder / name.lower()))
-    monkeypatch.setenv("JUPYTER_NO_CONFIG", "1")
+    monkeypatch.setenv("JUPYTER_NO_CONFIG", "1")  # has Jupyter make an empty folder instead, which it never removes
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     ServerApp.clear_instance()
     app = ServerApp.instance(
         jpserver_extensions={"farcell_jupyter": True},

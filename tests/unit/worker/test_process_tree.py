@@ -1,11 +1,13 @@
 """The worker's tree: what it is made of, what it inherits, and who dies with whom."""
 
+import ast
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -226,7 +228,10 @@ def test_an_ordinary_user_gets_namespaces_of_its_own(tmp_path: Path) -> None:
         pytest.skip("needs root, setpriv, and an interpreter that others may read")
     zygote = Zygote(command=[*prefix, sys.executable, "-m", "farcell_worker.zygote", "--fd"], cwd="/")
     worker = zygote.fork(cwd="/").greet()
+    folder = tmp_path
     try:
+        # Without a home that it may write to, IPython makes a folder of its own, which nobody removes.
+        folder = Path(ast.literal_eval(str(worker.run("get_ipython().ipython_dir").result)))
         hello = msgspec.to_builtins(worker.hello)
         assert (hello["isolation"], hello["why_not"]) == ("namespaces", "")
         ran = worker.run(
@@ -238,3 +243,5 @@ def test_an_ordinary_user_gets_namespaces_of_its_own(tmp_path: Path) -> None:
     finally:
         worker.close()
         zygote.close()
+        if folder.parent == Path(tempfile.gettempdir()):
+            shutil.rmtree(folder)
