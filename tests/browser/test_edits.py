@@ -1,7 +1,7 @@
 """What people do to cells: far ones that are deleted or stopped while they run, and ones that nobody may edit."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
@@ -32,6 +32,25 @@ def pages() -> Iterator[list[LabPage]]:
         one.page.close()
 
 
+Open = Callable[..., LabPage]
+
+
+@pytest.fixture
+def running(lab: Lab, browser: Browser, pages: list[LabPage]) -> Open:
+    """Opens a new notebook of that name that has farcell and these cells, and runs the first of them."""
+
+    def opened(name: str, *cells: str) -> LabPage:
+        lab.add_notebook(name, "%load_ext farcell", *cells)
+        page = lab.open(browser, name)
+        pages.append(page)
+        page.kernel_is_ready()
+        run_cell(page, 0)
+        run_cell(page, 1)
+        return page
+
+    return opened
+
+
 def cell(opened: LabPage, index: int) -> Locator:
     return opened.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
 
@@ -41,15 +60,8 @@ def run_cell(opened: LabPage, index: int) -> None:
     opened.command("notebook:run-cell")
 
 
-def test_a_cell_that_was_deleted_while_it_ran_is_live_again_once_that_is_undone(
-    lab: Lab, browser: Browser, pages: list[LabPage]
-) -> None:
-    lab.add_notebook("deleted.ipynb", "%load_ext farcell", COUNTS.format(gate="deleted.gate"), "'below'")
-    opened = lab.open(browser, "deleted.ipynb")
-    pages.append(opened)
-    opened.kernel_is_ready()
-    run_cell(opened, 0)
-    run_cell(opened, 1)
+def test_a_cell_that_was_deleted_while_it_ran_is_live_again_once_that_is_undone(lab: Lab, running: Open) -> None:
+    opened = running("deleted.ipynb", COUNTS.format(gate="deleted.gate"), "'below'")
     expect(cell(opened, 1).get_by_text("line 3\n")).to_be_visible(timeout=SLOW)
     opened.page.evaluate(f"() => {NOTEBOOK}.model.sharedModel.deleteCell(1)")
     expect(cell(opened, 1).get_by_text("'below'")).to_be_visible()
@@ -62,15 +74,8 @@ def test_a_cell_that_was_deleted_while_it_ran_is_live_again_once_that_is_undone(
     expect(cell(opened, 1).locator(".jp-InputPrompt")).not_to_have_text("[*]:", timeout=SLOW)
 
 
-def test_a_notebook_that_is_renamed_while_it_is_open_keeps_its_headers(
-    lab: Lab, browser: Browser, pages: list[LabPage]
-) -> None:
-    lab.add_notebook("old.ipynb", "%load_ext farcell", "%%gpu cpu\n1 + 1", "%%gpu cpu\n2 + 2")
-    opened = lab.open(browser, "old.ipynb")
-    pages.append(opened)
-    opened.kernel_is_ready()
-    run_cell(opened, 0)
-    run_cell(opened, 1)
+def test_a_notebook_that_is_renamed_while_it_is_open_keeps_its_headers(running: Open) -> None:
+    opened = running("old.ipynb", "%%gpu cpu\n1 + 1", "%%gpu cpu\n2 + 2")
     expect(cell(opened, 1).locator(".fc-Header")).to_contain_text("done", timeout=SLOW)
     opened.page.evaluate("() => jupyterapp.shell.currentWidget.context.rename('new.ipynb')")
     # Its kernel has the old name still.
@@ -79,15 +84,8 @@ def test_a_notebook_that_is_renamed_while_it_is_open_keeps_its_headers(
     expect(cell(opened, 1).locator(".fc-Header")).to_contain_text("done")
 
 
-def test_a_cell_that_the_notebooks_own_button_stops_is_called_stopped(
-    lab: Lab, browser: Browser, pages: list[LabPage]
-) -> None:
-    lab.add_notebook("button.ipynb", "%load_ext farcell", COUNTS.format(gate="button.gate"))
-    opened = lab.open(browser, "button.ipynb")
-    pages.append(opened)
-    opened.kernel_is_ready()
-    run_cell(opened, 0)
-    run_cell(opened, 1)
+def test_a_cell_that_the_notebooks_own_button_stops_is_called_stopped(running: Open) -> None:
+    opened = running("button.ipynb", COUNTS.format(gate="button.gate"))
     expect(cell(opened, 1).get_by_text("line 3\n")).to_be_visible(timeout=SLOW)
     opened.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
     expect(cell(opened, 1).locator(".fc-Header")).to_contain_text("stopped", timeout=SLOW)

@@ -213,12 +213,17 @@ def test_a_flood_that_nobody_looks_at_is_logged(
     assert logged(shared_home, run) == all_lines(count)
 
 
+def flooding(home: Installation, notebook: Notebook) -> tuple[str, Shown, str]:
+    """A cell that prints without end, once a million characters of it have come: request, what it showed, run."""
+    request = notebook.send("%%gpu cpu\nwhile True: os.write(1, b'x' * 99 + b'\\n')")
+    shown = notebook.finish(request, until=lambda shown: len(shown.text) > 1_000_000)
+    return request, shown, next(run["run"] for run in rest(home.places, "/v1/runs") if run["state"] == "running")
+
+
 def test_readers_that_stand_still_hold_up_no_control_and_grow_no_memory(
     shared_home: Installation, notebook: Notebook, peaks: Peaks
 ) -> None:
-    request = notebook.send("%%gpu cpu\nwhile True: os.write(1, b'x' * 99 + b'\\n')")
-    shown = notebook.finish(request, until=lambda shown: len(shown.text) > 1_000_000)
-    run = next(run["run"] for run in rest(shared_home.places, "/v1/runs") if run["state"] == "running")
+    request, shown, run = flooding(shared_home, notebook)
     command = [PYTHON, "-m", "farcell_executor.cli", "logs", "--follow", run]
     with subprocess.Popen(command, env=shared_home.environment, stdout=subprocess.PIPE) as unread:
         os.kill(notebook.pid, signal.SIGSTOP)
@@ -239,9 +244,7 @@ def test_readers_that_stand_still_hold_up_no_control_and_grow_no_memory(
 def test_a_reader_of_a_kilobyte_a_second_harms_neither_the_control_nor_the_other_follower(
     shared_home: Installation, notebook: Notebook, peaks: Peaks
 ) -> None:
-    request = notebook.send("%%gpu cpu\nwhile True: os.write(1, b'x' * 99 + b'\\n')")
-    shown = notebook.finish(request, until=lambda shown: len(shown.text) > 1_000_000)
-    run = next(run["run"] for run in rest(shared_home.places, "/v1/runs") if run["state"] == "running")
+    request, shown, run = flooding(shared_home, notebook)
     with slow_reader(shared_home, run) as (reader, read):
         eventually(lambda: len(read) == 1, "it reads")
         memory, frames = Peaks({"reader": reader.pid}), frames_of(shared_home, run)
